@@ -1,0 +1,1 @@
+// Holds the precompiled header of code that does I/O; there is nothing else to compile.

@@ -1,0 +1,82 @@
+// Topology: everything one observation of a cluster saw, as plain values.
+//
+// Filled by shardmgr/broker/management (one fixed set of API requests), drawn by hand in tests,
+// read by the planner. Nothing here decides anything. Counts that the broker did not report are
+// unset rather than zero: a decision must never take "unknown" for "empty".
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policies/parameter.h"
+
+namespace warren {
+
+/// One AMQP listener that a node reports (`listeners` of GET /api/overview).
+struct Listener {
+  std::string protocol;  ///< "amqp", "amqp/ssl", …
+  std::string address;   ///< As reported; "::" or "0.0.0.0" are wildcards.
+  std::uint16_t port = 0;
+};
+
+struct Node {
+  std::string name;  ///< "rabbit1@host"
+  bool running = false;
+  bool memory_alarm = false;
+  bool disk_alarm = false;
+  std::optional<bool> maintenance;  ///< Only brokers newer than 3.10 tell.
+  std::vector<Listener> listeners;
+};
+
+struct Exchange {
+  std::string vhost;
+  std::string name;
+  std::string type;  ///< "x-consistent-hash", "direct", …
+  bool durable = false;
+  bool auto_delete = false;
+  bool internal = false;
+  nlohmann::json arguments = nlohmann::json::object();
+};
+
+struct Queue {
+  std::string vhost;
+  std::string name;
+  std::string node;   ///< Home node of a classic queue, leader of a quorum queue.
+  std::string type;   ///< "classic", "quorum", "stream"
+  std::string state;  ///< "running", "down", "idle", …
+  bool durable = false;
+  bool auto_delete = false;
+  bool exclusive = false;
+  nlohmann::json arguments = nlohmann::json::object();
+  std::optional<std::uint64_t> ready;      ///< Up to one statistics interval (5 s) old.
+  std::optional<std::uint64_t> unacked;    ///< As above.
+  std::optional<std::uint64_t> consumers;  ///< As above.
+  std::optional<double> publish_per_second;
+  std::optional<double> deliver_per_second;
+};
+
+struct Binding {
+  std::string vhost;
+  std::string source;
+  std::string destination;
+  bool to_queue = true;  ///< false: the destination is an exchange.
+  std::string routing_key;
+  nlohmann::json arguments = nlohmann::json::object();
+};
+
+struct Topology {
+  std::int64_t observed_at_ms = 0;  ///< Unix time of the observation, milliseconds.
+  std::string cluster_name;
+  std::string rabbitmq_version;
+  std::vector<std::string> vhosts;
+  std::vector<Node> nodes;
+  std::vector<Exchange> exchanges;
+  std::vector<Queue> queues;
+  std::vector<Binding> bindings;
+  std::vector<Parameter> parameters;  ///< Global parameters whose names are Warren's.
+};
+
+}  // namespace warren
