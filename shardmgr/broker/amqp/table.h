@@ -5,7 +5,8 @@
 #include <amqp.h>
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
+#include <deque>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,29 +20,33 @@ class Table {
  public:
   Table() = default;
 
-  Table& Set(std::string key, std::string value);  ///< Long string 'S'.
-  Table& Set(std::string key, const char* value) { return Set(std::move(key), std::string(value)); }
-  Table& Set(std::string key, std::string_view value) { return Set(std::move(key), std::string(value)); }
-  Table& Set(std::string key, std::int64_t value);  ///< 'l'
-  Table& Set(std::string key, int value) { return Set(std::move(key), std::int64_t{value}); }
-  Table& Set(std::string key, double value);  ///< 'd'
-  Table& Set(std::string key, bool value);    ///< 't'
-  Table& Set(std::string key, Table value);   ///< 'F'
-  Table& Set(std::string key, std::vector<std::string> values);  ///< Array 'A' of long strings.
+  Table& Set(const std::string& key, std::string value);  ///< Long string 'S'.
+  Table& Set(const std::string& key, const char* value) { return Set(key, std::string(value)); }
+  Table& Set(const std::string& key, std::string_view value) { return Set(key, std::string(value)); }
+  Table& Set(const std::string& key, std::int64_t value);  ///< 'l'
+  Table& Set(const std::string& key, int value) { return Set(key, std::int64_t{value}); }
+  Table& Set(const std::string& key, double value);                      ///< 'd'
+  Table& Set(const std::string& key, bool value);                        ///< 't'
+  Table& Set(const std::string& key, const Table& value);                ///< 'F'
+  Table& Set(const std::string& key, std::vector<std::string> values);   ///< Array 'A' of long strings.
 
-  /// A JSON object as a table: strings, booleans, integers, doubles, objects, arrays, null.
-  static Table FromJson(const nlohmann::json& object);
+  /// A JSON object as a table: strings 'S', booleans 't', integers 'l', doubles 'd', objects 'F',
+  /// arrays 'A', null 'V'. Anything but an object gives an empty table.
+  static Table FromJson(nlohmann::json object);
 
-  bool empty() const { return entries_.empty(); }
+  bool empty() const { return fields_.empty(); }
 
-  /// A view for rabbitmq-c, valid until this table changes or goes.
+  /// A view for rabbitmq-c, valid until the next view() or change of this table, or its end.
   amqp_table_t view() const;
 
  private:
-  struct Value;
-  struct Entry;
-  std::vector<Entry> entries_;
-  mutable std::vector<amqp_table_entry_t> view_;
+  amqp_table_t ViewObject(const nlohmann::json& object) const;
+  amqp_field_value_t ViewValue(const nlohmann::json& value) const;
+
+  nlohmann::json fields_ = nlohmann::json::object();
+  // Storage of the last view(); deques, because views point into their elements.
+  mutable std::deque<std::vector<amqp_table_entry_t>> entries_;
+  mutable std::deque<std::vector<amqp_field_value_t>> arrays_;
 };
 
 /// The value of `key`, or nullptr. Linear, as tables are short.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "policies/error.h"
+#include "shardmgr/broker/amqp/bytes.h"
 #include "shardmgr/broker/amqp/table.h"
 
 namespace warren::amqp {
@@ -89,13 +90,5 @@ struct Returned {
   const amqp_basic_properties_t& properties;
   std::string& body;
 };
-
-inline std::string_view View(const amqp_bytes_t& bytes) {
-  return {static_cast<const char*>(bytes.bytes), bytes.len};
-}
-
-inline amqp_bytes_t Bytes(std::string_view text) {
-  return {text.size(), const_cast<char*>(text.data())};
-}
 
 }  // namespace warren::amqp
