@@ -23,6 +23,7 @@
 namespace warren::amqp {
 
 class Channel;
+class ChannelState;
 class ConnectionImpl;
 
 struct ConnectionHandlers {
@@ -43,6 +44,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::shared_ptr<Channel> OpenChannel();
 
   /// connection.close, then the socket's end; on_closed follows with kUnavailable "closed by us".
+  /// The connection lives until then, whoever drops it meanwhile.
   void Close();
 
   bool is_open() const;
@@ -52,7 +54,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   const Endpoint& endpoint() const;
 
  private:
-  friend class Channel;
   explicit Connection(std::shared_ptr<ConnectionImpl> impl);
   std::shared_ptr<ConnectionImpl> impl_;
 };
@@ -111,9 +112,9 @@ class Channel : public std::enable_shared_from_this<Channel> {
 
  private:
   friend class Connection;
-  Channel(std::shared_ptr<ConnectionImpl> impl, std::uint16_t number);
-  std::shared_ptr<ConnectionImpl> impl_;
-  std::uint16_t number_;
+  Channel(std::shared_ptr<ConnectionImpl> impl, std::shared_ptr<ChannelState> state);
+  std::shared_ptr<ConnectionImpl> impl_;  // Keeps the protocol machine alive.
+  std::shared_ptr<ChannelState> state_;
 };
 
 }  // namespace warren::amqp

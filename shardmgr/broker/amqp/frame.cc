@@ -60,6 +60,39 @@ Result<void> AppendEncoded(std::string& out, FrameType type, std::uint16_t chann
   }
 }
 
+bool KeysFit(const amqp_table_t& table, int depth);
+
+bool ValueFits(const amqp_field_value_t& value, int depth) {
+  if (value.kind == AMQP_FIELD_KIND_TABLE) return KeysFit(value.value.table, depth + 1);
+  if (value.kind != AMQP_FIELD_KIND_ARRAY) return true;
+  if (depth >= kMaxTableDepth) return false;
+  const amqp_array_t& array = value.value.array;
+  return std::all_of(array.entries, array.entries + array.num_entries,
+                     [depth](const amqp_field_value_t& item) { return ValueFits(item, depth + 1); });
+}
+
+bool KeysFit(const amqp_table_t& table, int depth) {
+  if (depth >= kMaxTableDepth) return false;
+  return std::all_of(table.entries, table.entries + table.num_entries, [depth](const amqp_table_entry_t& entry) {
+    return entry.key.len <= kMaxShortStringBytes && ValueFits(entry.value, depth);
+  });
+}
+
+// The properties that were set, so that what was left undefined is not read.
+bool PropertiesFit(const amqp_basic_properties_t& p) {
+  const auto text = [&p](std::uint32_t flag, const amqp_bytes_t& bytes) {
+    return (p._flags & flag) != 0 ? View(bytes) : std::string_view{};
+  };
+  const amqp_table_t headers = (p._flags & AMQP_BASIC_HEADERS_FLAG) != 0 ? p.headers : amqp_empty_table;
+  return NamesFit({text(AMQP_BASIC_CONTENT_TYPE_FLAG, p.content_type),
+                   text(AMQP_BASIC_CONTENT_ENCODING_FLAG, p.content_encoding),
+                   text(AMQP_BASIC_CORRELATION_ID_FLAG, p.correlation_id), text(AMQP_BASIC_REPLY_TO_FLAG, p.reply_to),
+                   text(AMQP_BASIC_EXPIRATION_FLAG, p.expiration), text(AMQP_BASIC_MESSAGE_ID_FLAG, p.message_id),
+                   text(AMQP_BASIC_TYPE_FLAG, p.type), text(AMQP_BASIC_USER_ID_FLAG, p.user_id),
+                   text(AMQP_BASIC_APP_ID_FLAG, p.app_id), text(AMQP_BASIC_CLUSTER_ID_FLAG, p.cluster_id)},
+                  headers);
+}
+
 // Walks field tables without recursion: a stack of where each open table or array ends.
 class TableWalk {
  public:
@@ -136,6 +169,12 @@ class TableWalk {
 
 }  // namespace
 
+bool NamesFit(std::initializer_list<std::string_view> names, const amqp_table_t& table) {
+  return std::all_of(names.begin(), names.end(),
+                     [](std::string_view name) { return name.size() <= kMaxShortStringBytes; }) &&
+         KeysFit(table, 0);
+}
+
 Result<std::optional<Frame>> SplitFrame(std::string_view bytes, std::uint32_t frame_max) {
   if (bytes.size() < kFrameHeadBytes) return std::nullopt;
   Frame frame{static_cast<FrameType>(bytes[0]), ReadBig<std::uint16_t>(bytes.data() + 1), {}};
@@ -166,6 +205,9 @@ Result<void> AppendMethod(std::string& out, std::uint16_t channel, amqp_method_n
 
 Result<void> AppendContent(std::string& out, std::uint16_t channel, const amqp_basic_properties_t& properties,
                            std::string_view body, std::uint32_t frame_max) {
+  if (!PropertiesFit(properties)) {
+    return Fail(ErrorCode::kInvalid, "a property or header name is longer than 255 bytes, or headers nest too deeply");
+  }
   auto fill = [&body](char* payload) {
     WriteBig(payload, std::uint16_t{AMQP_BASIC_CLASS});
     WriteBig(payload + 2, std::uint16_t{0});

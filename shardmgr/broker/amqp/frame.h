@@ -13,7 +13,7 @@
 #include <amqp_framing.h>
 
 #include <cstdint>
-#include <memory>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -46,11 +46,18 @@ inline std::size_t FrameBytes(const Frame& frame) { return frame.payload.size() 
 Result<void> AppendMethod(std::string& out, std::uint16_t channel, amqp_method_number_t id, void* method,
                           std::uint32_t frame_max);
 
-/// Appends the header and body frames of one message; rules as AppendMethod.
+/// Appends the header and body frames of one message; rules as AppendMethod, and NamesFit holds for
+/// the properties.
 Result<void> AppendContent(std::string& out, std::uint16_t channel, const amqp_basic_properties_t& properties,
                            std::string_view body, std::uint32_t frame_max);
 
 void AppendHeartbeat(std::string& out);
+
+inline constexpr std::size_t kMaxShortStringBytes = 255;
+
+/// Whether every name fits a short string and so does every key of `table`, at most kMaxTableDepth
+/// deep. rabbitmq-c cuts the length of longer ones and sends a broken frame, so ask before encoding.
+bool NamesFit(std::initializer_list<std::string_view> names, const amqp_table_t& table);
 
 /// Whether every table in the properties of a header frame's payload is well formed and at most
 /// `max_depth` deep. Does not recurse.

@@ -78,7 +78,11 @@ struct Delivery {
   const amqp_basic_properties_t& properties;
   std::string& body;
   std::uint64_t body_bytes = 0;  ///< As announced; more than body.size() when the message was too large.
-  bool too_large = false;
+  bool too_large = false;         ///< Over ConnectionOptions::max_message_bytes: the body was dropped.
+  bool malformed = false;         ///< Headers not well formed or nested too deeply: `properties` is empty.
+
+  /// Not as it was sent; all that can be done is to reject it.
+  bool damaged() const { return too_large || malformed; }
 };
 
 /// basic.return with its content, same lifetime rules. Arrives before the confirm of the message.
