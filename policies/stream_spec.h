@@ -15,6 +15,9 @@ inline constexpr int kMinShardsPerNode = 1;
 inline constexpr int kMaxShardsPerNode = 1024;
 inline constexpr const char* kDefaultRoutingKey = "10000";
 
+/// Where shards of HTTP streams dead-letter to: a durable headers exchange in the stream's vhost.
+inline constexpr const char* kDeadLetterExchange = "warren.dead";
+
 enum class QueueType { kClassic, kQuorum };
 enum class Placement { kRing, kStable };
 enum class OnRemove { kDrain, kRetain };
