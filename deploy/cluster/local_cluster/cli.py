@@ -38,8 +38,8 @@ class Parser(argparse.ArgumentParser):
 
 
 def default_folder():
-    """$WARREN_CLUSTER_DIR, or one folder per user below the temporary directory."""
-    return os.environ.get("WARREN_CLUSTER_DIR") or os.path.join(tempfile.gettempdir(), f"warren-cluster-{os.getuid()}")
+    """$WARREN_TEST_CLUSTER_DIR, or one folder per user below the temporary directory."""
+    return os.environ.get("WARREN_TEST_CLUSTER_DIR") or os.path.join(tempfile.gettempdir(), f"warren-cluster-{os.getuid()}")
 
 
 def _add_start_options(parser):

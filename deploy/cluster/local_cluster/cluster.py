@@ -18,6 +18,7 @@ from .errors import ClusterError
 
 STATE_FILE = "cluster.json"
 START_ATTEMPTS = 3
+FORGET_ATTEMPTS = 5
 
 
 class Cluster:
@@ -219,9 +220,12 @@ class Cluster:
         if not others:
             raise ClusterError(f"{name} cannot be forgotten: no other node runs that could forget it")
         processes.kill(state["nodes"][name]["process"])
-        result = node.tool(self.folder, others[0], state["epmd"]["port"], "rabbitmqctl",
-                           ["-q", "forget_cluster_node", f"{name}@localhost"], capture=True)
-        if result.returncode != 0:
+        for _ in range(FORGET_ATTEMPTS):  # The others may need a moment to notice the end.
+            result = node.tool(self.folder, others[0], state["epmd"]["port"], "rabbitmqctl",
+                               ["-q", "forget_cluster_node", f"{name}@localhost"], capture=True)
+            if result.returncode == 0:
+                break
+        else:
             raise ClusterError(f"{others[0]} does not forget {name}: {(result.stderr or result.stdout).strip()}")
         node.remove(self.folder, name)
         with self.change() as changed:

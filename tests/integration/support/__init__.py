@@ -1,0 +1,1 @@
+"""What integration tests share: clusters, programs, back ends, relays, clients. conftest.py makes fixtures of it."""
