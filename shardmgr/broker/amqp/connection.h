@@ -27,9 +27,9 @@ class ChannelState;
 class ConnectionImpl;
 
 struct ConnectionHandlers {
-  std::function<void()> on_open;                       ///< The handshake is done.
-  std::function<void(const Error&)> on_closed;         ///< Once, for whatever reason, also before open.
-  std::function<void(bool blocked, std::string_view reason)> on_blocked;  ///< connection.blocked / unblocked.
+  std::function<void()> on_open = {};                       ///< The handshake is done.
+  std::function<void(const Error&)> on_closed = {};         ///< Once, for whatever reason, also before open.
+  std::function<void(bool blocked, std::string_view reason)> on_blocked = {};  ///< connection.blocked / unblocked.
 };
 
 /// One connection to one node. Dropping the last reference closes the socket without ceremony.
@@ -60,12 +60,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
 struct ChannelHandlers {
   /// Per published message in order of the broker's confirms (`multiple` is unfolded).
-  std::function<void(std::uint64_t sequence, bool acked)> on_confirm;
-  std::function<void(Returned&)> on_return;
+  std::function<void(std::uint64_t sequence, bool acked)> on_confirm = {};
+  std::function<void(Returned&)> on_return = {};
   /// The broker cancelled a consumer: its queue was deleted or its node is gone.
-  std::function<void(std::string_view consumer_tag)> on_cancelled;
+  std::function<void(std::string_view consumer_tag)> on_cancelled = {};
   /// channel.close from the broker or the end of the connection; once. Pending calls get the same error.
-  std::function<void(const Error&)> on_closed;
+  std::function<void(const Error&)> on_closed = {};
 };
 
 /// One channel. Calls are pipelined: answers come in the order of the calls. After it closed, every

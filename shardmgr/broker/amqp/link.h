@@ -23,10 +23,10 @@ struct LinkOptions {
 };
 
 struct LinkHandlers {
-  std::function<void(const std::shared_ptr<Connection>&)> on_up;  ///< A connection is open.
+  std::function<void(const std::shared_ptr<Connection>&)> on_up = {};  ///< A connection is open.
   /// The open connection ended (was_up), or an attempt failed.
-  std::function<void(const Endpoint&, const Error&, bool was_up)> on_down;
-  std::function<void(bool blocked, std::string_view reason)> on_blocked;
+  std::function<void(const Endpoint&, const Error&, bool was_up)> on_down = {};
+  std::function<void(bool blocked, std::string_view reason)> on_blocked = {};
 };
 
 class Link {

@@ -58,6 +58,7 @@ std::string Protocol::Where() const {
 }
 
 void Protocol::Start(Time now) {
+  started_ = true;
   last_received_ = last_sent_ = now;
   output_.append(kProtocolHeader);
   events_.on_output();
@@ -95,7 +96,7 @@ Error Protocol::ForeignGreeting(std::string_view bytes) const {
     return {ErrorCode::kProtocol, "the broker does not speak AMQP 0-9-1 here", Where()};
   }
   return {ErrorCode::kProtocol,
-          "this is no AMQP port: it answered '" + shown + "'; is it the management port, or one that wants TLS?",
+          "no greeting came but '" + shown + "': is this an AMQP port, and one without TLS?",
           Where()};
 }
 
@@ -195,7 +196,11 @@ void Protocol::Close() {
   state_ = State::kClosing;
 }
 
-void Protocol::Fail(const Error& error) { End(error.Within(Where())); }
+void Protocol::Fail(const Error& error) {
+  Error told = error.Within(Where());
+  if (started_ && !greeted_) told.message += "; no greeting came: is this an AMQP port, and one without TLS?";
+  End(told);
+}
 
 void Protocol::End(const Error& error) {
   if (state_ == State::kOver) return;

@@ -85,6 +85,7 @@ class Protocol {
   const ConnectionOptions options_;
   Events events_;
   State state_ = State::kHandshake;
+  bool started_ = false;  // We have sent our protocol header.
   bool greeted_ = false;  // A first frame has come.
   bool blocked_ = false;
   bool forgotten_ = false;

@@ -52,7 +52,7 @@ struct ConnectionOptions {
 struct QueueDeclare {
   std::string name;  ///< Empty: the broker makes one up.
   bool passive = false, durable = false, exclusive = false, auto_delete = false;
-  Table arguments;
+  Table arguments = {};
 };
 
 struct QueueDeclared {
@@ -65,7 +65,7 @@ struct ExchangeDeclare {
   std::string name;
   std::string type;
   bool passive = false, durable = false, auto_delete = false, internal = false;
-  Table arguments;
+  Table arguments = {};
 };
 
 /// basic.deliver with its content. Views are valid during the callback only; `body` may be moved from.
