@@ -102,7 +102,8 @@ class Client {
 
   /// One queue; kNotFound when it is not there.
   Result<Queue> GetQueue(std::string_view vhost, std::string_view name) const;
-  /// Names of the queues bound to an exchange, without doubles; kNotFound when the exchange is not there.
+  /// Names of the queues bound to an exchange, without doubles, sorted. Empty also when the exchange is not
+  /// there: the API (3.10) does not tell the two apart.
   Result<std::vector<std::string>> ListQueueBindingsFromExchange(std::string_view vhost,
                                                                  std::string_view exchange) const;
   /// Bindings of an exchange as source, keys and arguments included.

@@ -1,0 +1,108 @@
+// Client: everything that reads. One observation is seven GETs, however many streams there are.
+#include <chrono>
+
+#include "shardmgr/broker/management/client_impl.h"
+#include "shardmgr/broker/management/parse.h"
+
+namespace warren::management {
+namespace {
+
+constexpr std::string_view kNodeColumns = "name,running,mem_alarm,disk_free_alarm,maintenance,being_drained";
+constexpr std::string_view kExchangeColumns = "vhost,name,type,durable,auto_delete,internal,arguments";
+
+std::int64_t NowMs() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+}
+
+std::string InVhost(std::string_view what, std::string_view name, std::string_view vhost) {
+  return std::string(what) + " '" + std::string(name) + "' of virtual host '" + std::string(vhost) + "'";
+}
+
+}  // namespace
+
+Result<Topology> Client::Observe(ParameterAccess access) const {
+  Topology seen;
+  seen.observed_at_ms = NowMs();
+  auto overview =
+      impl_->Read({"overview"}, "cluster_name,rabbitmq_version,listeners", "reading the overview", ParseOverview);
+  if (!overview) return tl::unexpected(overview.error());
+  seen.cluster_name = overview->cluster_name;
+  seen.rabbitmq_version = overview->rabbitmq_version;
+
+  auto nodes = impl_->Read({"nodes"}, kNodeColumns, "reading nodes", ParseNodes);
+  if (!nodes) return tl::unexpected(nodes.error());
+  seen.nodes = std::move(*nodes);
+  AssignListeners(*overview, seen.nodes);
+
+  auto vhosts = ListVhosts();
+  if (!vhosts) return tl::unexpected(vhosts.error());
+  seen.vhosts = std::move(*vhosts);
+
+  auto exchanges = impl_->Read({"exchanges"}, kExchangeColumns, "reading exchanges", ParseExchanges);
+  if (!exchanges) return tl::unexpected(exchanges.error());
+  seen.exchanges = std::move(*exchanges);
+
+  auto queues = impl_->Read({"queues"}, kQueueColumns, "reading queues", ParseQueues);
+  if (!queues) return tl::unexpected(queues.error());
+  seen.queues = std::move(*queues);
+
+  auto bindings = impl_->Read({"bindings"}, kBindingColumns, "reading bindings", ParseBindings);
+  if (!bindings) return tl::unexpected(bindings.error());
+  seen.bindings = std::move(*bindings);
+
+  auto parameters = ListGlobalParameters();
+  if (parameters) {
+    seen.parameters = std::move(*parameters);
+  } else if (access == ParameterAccess::kRequired || parameters.error().code != ErrorCode::kForbidden) {
+    return tl::unexpected(parameters.error());
+  }
+  return seen;
+}
+
+Result<User> Client::WhoAmI() const { return impl_->Read({"whoami"}, {}, "reading the user's tags", ParseUser); }
+
+Result<void> Client::Health() const {
+  auto answer = impl_->caller.Get({"health", "checks", "local-alarms"}, {}, "checking the node's health");
+  if (!answer) return tl::unexpected(answer.error());
+  return {};
+}
+
+Result<std::vector<std::string>> Client::ListVhosts() const {
+  return impl_->Read({"vhosts"}, "name", "reading virtual hosts", ParseVhosts);
+}
+
+Result<std::vector<Parameter>> Client::ListGlobalParameters() const {
+  return impl_->Read({"global-parameters"}, {}, "reading global parameters", ParseGlobalParameters);
+}
+
+Result<Queue> Client::GetQueue(std::string_view vhost, std::string_view name) const {
+  const std::string what = InVhost("reading queue", name, vhost);
+  auto queue = impl_->Read({"queues", vhost, name}, kQueueColumns, what,
+                           [](const nlohmann::json& document) { return ParseQueue(document, "the queue"); });
+  if (!queue && queue.error().code == ErrorCode::kNotFound) queue.error().message = "there is no such queue";
+  return queue;
+}
+
+Result<std::vector<Binding>> Client::ListBindingsFromExchange(std::string_view vhost, std::string_view exchange) const {
+  return impl_->Read({"exchanges", vhost, exchange, "bindings", "source"}, kBindingColumns,
+                     InVhost("reading bindings of exchange", exchange, vhost), ParseBindings);
+}
+
+Result<std::vector<std::string>> Client::ListQueueBindingsFromExchange(std::string_view vhost,
+                                                                       std::string_view exchange) const {
+  auto bindings = ListBindingsFromExchange(vhost, exchange);
+  if (!bindings) return tl::unexpected(bindings.error());
+  std::set<std::string> queues;
+  for (const Binding& binding : *bindings) {
+    if (binding.to_queue) queues.insert(binding.destination);
+  }
+  return std::vector<std::string>(queues.begin(), queues.end());
+}
+
+Result<std::vector<Consumer>> Client::ListConsumers(std::string_view vhost) const {
+  return impl_->Read({"consumers", vhost}, {}, "reading consumers of virtual host '" + std::string(vhost) + "'",
+                     ParseConsumers);
+}
+
+}  // namespace warren::management
