@@ -86,7 +86,7 @@ def make_parser():
         _add_timeout(sub)
     _add_timeout(command("join", "add a node; prints its name"))
     command("status", "nodes, processes, ports, addresses").add_argument("--json", action="store_true")
-    command("env", "addresses as shell exports").add_argument("--json", action="store_true")
+    command("env", "addresses as shell exports: eval \"$(cluster env)\" aims our programs at the cluster").add_argument("--json", action="store_true")
     for name, program in (("ctl", "rabbitmqctl"), ("diagnostics", "rabbitmq-diagnostics")):
         sub = command(name, f"{program} against one node")
         sub.add_argument("node", metavar="NODE")
@@ -212,8 +212,8 @@ def execute(options):
     elif options.command == "status":
         print(json.dumps(cluster.report(), indent=2)) if options.json else print_report(cluster)
     elif options.command == "env":
-        print(json.dumps(cluster.environment(), indent=2) if options.json else
-              "\n".join(f"export {key}={shlex.quote(value)}" for key, value in cluster.environment().items()))
+        print(json.dumps(cluster.program_environment(), indent=2) if options.json else
+              "\n".join(f"export {key}={shlex.quote(value)}" for key, value in cluster.program_environment().items()))
     else:
         program = {"ctl": "rabbitmqctl", "diagnostics": "rabbitmq-diagnostics"}[options.command]
         return node.tool(cluster.folder, name, state["epmd"]["port"], program, options.arguments).returncode

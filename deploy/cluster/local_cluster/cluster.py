@@ -308,6 +308,12 @@ class Cluster:
             "WARREN_TEST_PROMETHEUS": ",".join(entry["prometheus"] for entry in nodes),
         }
 
+    def program_environment(self):
+        """What `env` prints: where Warren's programs look for the cluster, and the variables of environment()."""
+        variables = self.environment()
+        return {"WARREN_MANAGEMENT": variables["WARREN_TEST_MANAGEMENT"], "WARREN_NODE": variables["WARREN_TEST_AMQP"],
+                **variables}
+
 
 def _number(name):
     return int(name.removeprefix("rabbit"))
