@@ -38,12 +38,12 @@ enum class OptionKind {
 struct Option {
   std::string name;
   OptionKind kind = OptionKind::kText;
-  std::string placeholder;    ///< As help shows the value: "FILE", "DURATION".
-  std::string default_value;  ///< Empty: none.
-  std::string help;
+  std::string placeholder = {};    ///< As help shows the value: "FILE", "DURATION".
+  std::string default_value = {};  ///< Empty: none.
+  std::string help = {};
   bool repeatable = false;    ///< Environment and file: values separated by commas or spaces.
   bool required = false;
-  std::vector<std::string> choices;  ///< kText: if not empty, the values allowed.
+  std::vector<std::string> choices = {};  ///< kText: if not empty, the values allowed.
   std::int64_t minimum = 0;          ///< kInteger
   std::int64_t maximum = std::numeric_limits<std::int64_t>::max();
 };
@@ -118,11 +118,13 @@ class OptionSet {
   /// Command-line errors are kUsage, the others kConfiguration. With --help or --version nothing else is checked.
   Result<Parsed> Parse(int argc, const char* const* argv, const char* const* environment) const;
 
+  const std::string& program() const { return program_; }
   std::string Help() const;
   std::string Version() const;  ///< "warren-coordinator 0.1.0"
 
  private:
   const Option* Find(std::string_view name) const;
+  std::string NearestOption(std::string_view name) const;
   Result<void> CommandLine(int argc, const char* const* argv, Parsed& parsed) const;
   Result<void> Environment(const char* const* environment, Parsed& parsed) const;
   Result<void> File(const std::string& path, Parsed& parsed) const;
