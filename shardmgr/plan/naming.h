@@ -8,7 +8,12 @@
 #include <string>
 #include <string_view>
 
+#include "policies/names.h"  // IsReservedExchange: names that are never sharded
+
 namespace warren {
+
+/// Names of AMQP entities are short strings; a longer shard name cannot be declared.
+inline constexpr std::size_t kMaxNameBytes = 255;
 
 /// Name of shard `index` of `exchange` on `node`, in stream style.
 std::string ShardName(std::string_view exchange, std::string_view node, int index);
@@ -20,10 +25,10 @@ struct ShardNameParts {
 
 /// The parts of a stream-style shard name of `exchange`; nothing when `queue` is not one.
 /// Exchange and node names may themselves hold " - ", so the exchange has to be given.
+/// The index is decimal without leading zeros; other forms are not ours.
 std::optional<ShardNameParts> ParseShardName(std::string_view queue, std::string_view exchange);
 
-/// Names that belong to the broker or to Warren, and are never sharded: the default exchange,
-/// `amq.*`, `stream: *`, `sharding: *`, `warren.*`.
-bool IsReservedExchange(std::string_view exchange);
+/// What every shard name of `exchange` starts with: "stream: <exchange> - ".
+std::string ShardNamePrefix(std::string_view exchange);
 
 }  // namespace warren

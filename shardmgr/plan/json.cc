@@ -1,0 +1,99 @@
+// One function a type, one line a field.
+#include "shardmgr/plan/json.h"
+
+namespace warren {
+namespace {
+
+using nlohmann::json;
+
+template <class T>
+json OrNull(const std::optional<T>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+template <class T>
+json List(const std::vector<T>& items) {
+  json list = json::array();
+  for (const T& item : items) list.push_back(ToJson(item));
+  return list;
+}
+
+json ToJson(const QueueTemplate& queue) {
+  return {{"type", queue.type == QueueType::kQuorum ? "quorum" : "classic"},
+          {"durable", queue.durable},
+          {"arguments", queue.arguments}};
+}
+
+}  // namespace
+
+json ToJson(const Condition& condition) {
+  return {{"type", Name(condition.type)},
+          {"reason", condition.reason},
+          {"message", condition.message},
+          {"blocks", condition.blocks}};
+}
+
+json ToJson(const Shard& shard) {
+  return {{"queue", shard.queue},
+          {"node", shard.node},
+          {"index", shard.index},
+          {"state", Name(shard.state)},
+          {"detail", shard.detail},
+          {"observed_node", shard.observed_node.empty() ? json(nullptr) : json(shard.observed_node)},
+          {"wanted_key", shard.wanted_key},
+          {"reduced_key", shard.reduced_key},
+          {"bound", shard.bound},
+          {"bound_key", shard.bound ? json(shard.bound_key) : json(nullptr)},
+          {"messages_ready", OrNull(shard.ready)},
+          {"messages_unacked", OrNull(shard.unacked)},
+          {"consumers", OrNull(shard.consumers)},
+          {"publish_per_second", OrNull(shard.publish_per_second)},
+          {"deliver_per_second", OrNull(shard.deliver_per_second)}};
+}
+
+json ToJson(const Action& action) {
+  json object = {{"kind", Name(action.kind)},
+                 {"text", action.ToString()},
+                 {"vhost", action.vhost},
+                 {"exchange", action.exchange},
+                 {"node", action.node}};
+  if (action.kind != ActionKind::kDeclareDeadLetterExchange) object["queue"] = action.queue;
+  if (action.kind == ActionKind::kDeclareShard) object["declare_as"] = ToJson(action.declare_as);
+  if (action.kind == ActionKind::kBindShard) object["routing_key"] = action.routing_key;
+  return object;
+}
+
+json ToJson(const StreamSpec& spec) {
+  return {{"definition", spec.definition},
+          {"policy", spec.policy},
+          {"local_username", OrNull(spec.local_username)},
+          {"shards_per_node", spec.shards_per_node},
+          {"routing_key", spec.routing_key},
+          {"queue", ToJson(spec.queue)},
+          {"placement", spec.placement == Placement::kStable ? "stable" : "ring"},
+          {"http", spec.http},
+          {"on_remove", spec.on_remove == OnRemove::kRetain ? "retain" : "drain"},
+          {"names", spec.names == NameStyle::kSharding ? "sharding" : "stream"}};
+}
+
+json ToJson(const StreamPlan& stream) {
+  return {{"vhost", stream.vhost},
+          {"exchange", stream.exchange},
+          {"exchange_type", stream.exchange_type},
+          {"policy", stream.policy},
+          {"state", stream.state()},
+          {"ready", stream.ready()},
+          {"spec", stream.spec ? ToJson(*stream.spec) : json(nullptr)},
+          {"shards", List(stream.shards)},
+          {"actions", List(stream.actions)},
+          {"conditions", List(stream.conditions)}};
+}
+
+json ToJson(const Plan& plan) {
+  return {{"observed_at_ms", plan.observed_at_ms},
+          {"action_count", plan.action_count()},
+          {"streams", List(plan.streams)},
+          {"problems", List(plan.problems)}};
+}
+
+}  // namespace warren
