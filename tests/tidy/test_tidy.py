@@ -25,11 +25,12 @@ MAY_INCLUDE = {
     "shardmgr": ("policies",),
     "coordinator": ("policies", "shardmgr"),
     "proxy/wire": ("policies", "shardmgr/model", "shardmgr/plan", "shardmgr/broker/amqp/table.h",
-                   "shardmgr/broker/amqp/types.h"),
+                   "shardmgr/broker/amqp/types.h", "shardmgr/broker/amqp/bytes.h"),
     "proxy": ("policies", "shardmgr"),
 }
 PURE = ("policies", "shardmgr/model", "shardmgr/plan", "proxy/wire", "shardmgr/broker/amqp/table",
-        "shardmgr/broker/amqp/frame", "shardmgr/broker/amqp/protocol", "shardmgr/broker/amqp/codec")
+        "shardmgr/broker/amqp/frame", "shardmgr/broker/amqp/protocol", "shardmgr/broker/amqp/codec",
+        "shardmgr/broker/amqp/bytes")
 NOT_PURE_INCLUDE = re.compile(
     r"boost/(asio|beast)|cpprest|spdlog|prometheus/|systemd/|openssl/|sys/(socket|time|epoll|stat)|netinet/|arpa/|"
     r"^(thread|mutex|shared_mutex|condition_variable|future|filesystem|fstream|iostream|cstdlib_env|unistd\.h|ctime|"
