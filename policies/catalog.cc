@@ -135,13 +135,15 @@ Resolution Catalog::Impl::ResolveThrough(const Policy& policy) const {
   const auto found = definitions.find(policy.definition);
   if (found == definitions.end()) {
     resolution.error = Error{ErrorCode::kNotFound,
-                             fmt::format("{} does not exist; define it with: warrenctl set_parameter stream-definition {} "
+                             fmt::format("{} does not exist; define it with: warrenctl set_parameter "
+                                         "stream-definition {} "
                                          "'{{…}}'",
                                          who, policy.definition),
                              {}};
   } else if (!found->second) {
     resolution.error =
-        Error{found->second.error().code, fmt::format("{} is not valid: {}", who, found->second.error().ToString()), {}};
+        Error{found->second.error().code, fmt::format("{} is not valid: "
+                                                      "{}", who, found->second.error().ToString()), {}};
   } else {
     resolution.spec = *found->second;
     resolution.spec->policy = policy.name;

@@ -11,14 +11,16 @@ namespace warren::policies {
 Result<std::vector<Parameter>> ParsePoliciesFile(std::string_view text, std::string source) {
   if (text.size() > kMaxPoliciesFileBytes) {
     return Fail(ErrorCode::kInvalid,
-                fmt::format("the file has {} bytes; a policies file has at most {}", text.size(), kMaxPoliciesFileBytes),
+                fmt::format("the file has {} bytes; a policies file has at most "
+                            "{}", text.size(), kMaxPoliciesFileBytes),
                 source);
   }
   const auto document = ParseJson(text, source);
   if (!document) return tl::unexpected(document.error());
   if (!document->is_object()) {
     return Fail(ErrorCode::kInvalid,
-                fmt::format("the file holds {}; a policies file is one JSON object that maps parameter names to values, as "
+                fmt::format("the file holds {}; a policies file is one JSON object that maps parameter names to "
+                            "values, as "
                             "in {{\"stream-definition.my_stream\": {{\"shards-per-node\": 2}}}}",
                             JsonForMessage(*document, 40)),
                 source);

@@ -101,7 +101,8 @@ Result<ParameterName> ParseParameterName(std::string_view parameter) {
   const bool definition = parameter.starts_with(kDefinitionPrefix);
   const std::string_view name = parameter.substr((definition ? kDefinitionPrefix : kGlobalPrefix).size());
   if (name.empty()) {
-    return Fail(ErrorCode::kInvalid, definition ? "a name is expected after the dot" : "a key is expected after the dot",
+    return Fail(ErrorCode::kInvalid, definition ? "a name is expected after the dot" : "a key is expected after the "
+                                                                                       "dot",
                 std::string(parameter));
   }
   return ParameterName{definition ? ParameterKind::kDefinition : ParameterKind::kGlobal, {}, std::string(name)};

@@ -56,7 +56,8 @@ Result<bool> Pattern::Matches(std::string_view subject) const {
                                 match.context);
   if (found >= 0) return true;
   if (found == PCRE2_ERROR_NOMATCH) return false;
-  return Fail(ErrorCode::kInvalid, fmt::format("the pattern gave up on '{}': {}; write one that backtracks less", subject,
+  return Fail(ErrorCode::kInvalid, fmt::format("the pattern gave up on '{}': {}; write one that backtracks "
+                                               "less", subject,
                                                MessageOf(found)));
 }
 

@@ -49,7 +49,8 @@ Result<StreamSpec> ResolveSpec(const std::string& name, const json& definition, 
     const json& exchange = spec.queue.arguments[std::string(kDeadLetterArgument)];
     if (exchange != kDeadLetterExchange) {
       return Fail(ErrorCode::kInvalid,
-                  fmt::format("http is true and queue.arguments has x-dead-letter-exchange {}; shards of an HTTP stream "
+                  fmt::format("http is true and queue.arguments has x-dead-letter-exchange {}; shards of an HTTP "
+                              "stream "
                               "dead-letter to {}: leave the argument out, or set http to false",
                               JsonForMessage(exchange), kDeadLetterExchange),
                   Describe(ParameterName{ParameterKind::kDefinition, {}, name}));

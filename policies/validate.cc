@@ -101,7 +101,8 @@ std::vector<std::string> AdviseOnDefinition(const json& value) {
   std::vector<std::string> advice;
   if (value.contains("routing-key") && !IsPositiveInteger(value["routing-key"].get_ref<const std::string&>())) {
     advice.push_back(fmt::format(
-        "routing-key {} is not an integer of at least 1 in a string; streams on x-consistent-hash exchanges will not be "
+        "routing-key {} is not an integer of at least 1 in a string; streams on x-consistent-hash exchanges will not "
+        "be "
         "ready with it (x-modulus-hash and x-random take it)",
         JsonForMessage(value["routing-key"])));
   }

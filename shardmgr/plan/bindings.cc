@@ -41,7 +41,8 @@ void RefuseLargeWeight(StreamContext& context, std::uint64_t weight, bool beside
   Block(context.plan, "WeightTooLarge",
         fmt::format("routing-key \"{}\" comes to weight {}, more than {}: {}", context.spec().routing_key, weight,
                     kMaxBoundWeight,
-                    beside_foreign ? "the exchange has bindings that are not this stream's, beside which weights cannot be "
+                    beside_foreign ? "the exchange has bindings that are not this stream's, beside which weights "
+                                     "cannot be "
                                      "reduced; remove those or use a smaller routing-key"
                                    : "use a smaller routing-key"));
 }

@@ -19,7 +19,8 @@ void CheckDeadLetterExchange(StreamContext& context) {
   const Exchange* exchange = context.vhost.FindExchange(kDeadLetterExchange);
   if (exchange == nullptr || (exchange->type == kDeadLetterExchangeType && exchange->durable)) return;
   Block(context.plan, "DeadLetterExchangeMismatch",
-        fmt::format("exchange '{}' in vhost '{}' is {} {}; shards of HTTP streams need it durable, type {}: delete it, and "
+        fmt::format("exchange '{}' in vhost '{}' is {} {}; shards of HTTP streams need it durable, type {}: delete "
+                    "it, and "
                     "it is declared again as it should be",
                     kDeadLetterExchange, context.plan.vhost, exchange->durable ? "durable, type" : "transient, type",
                     exchange->type, kDeadLetterExchangeType));
@@ -52,7 +53,8 @@ bool CheckExchangeType(StreamContext& context) {
   const std::string& type = context.exchange.type;
   if (type == kConsistentHash || type == kRandom || type == kModulusHash) return true;
   Block(context.plan, "UnsupportedExchangeType",
-        fmt::format("exchange '{}' has type {}; streams need {}, {} or {}, since on other types shards would be copies: "
+        fmt::format("exchange '{}' has type {}; streams need {}, {} or {}, since on other types shards would be "
+                    "copies: "
                     "declare it again with one of these, or narrow the pattern of policy '{}'",
                     context.plan.exchange, type, kConsistentHash, kRandom, kModulusHash, context.plan.policy));
   return false;
@@ -68,7 +70,8 @@ void CheckSpec(StreamContext& context) {
   if (spec.names == NameStyle::kSharding) RefuseYet(context, "names", "sharding", "use \"stream\"");
   if (spec.queue.type == QueueType::kQuorum && !spec.queue.durable) {
     Block(context.plan, "InvalidDefinition",
-          fmt::format("stream definition '{}' has queue.type \"quorum\" and queue.durable false; quorum queues are always "
+          fmt::format("stream definition '{}' has queue.type \"quorum\" and queue.durable false; quorum queues are "
+                      "always "
                       "durable",
                       spec.definition));
   }

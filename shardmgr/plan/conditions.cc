@@ -12,7 +12,8 @@ constexpr std::size_t kNamesInMessage = 4;
 /// "'a', 'b' and 3 more"
 std::string List(const std::vector<std::string>& items) {
   const std::size_t shown = std::min(items.size(), kNamesInMessage);
-  std::string text = fmt::format("{}", fmt::join(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  std::string text =
+      fmt::format("{}", fmt::join(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
   if (items.size() > shown) text += fmt::format(" and {} more", items.size() - shown);
   return text;
 }
@@ -60,7 +61,8 @@ void AddStateConditions(StreamContext& context) {
   const auto in = [](ShardState state) { return [state](const Shard& shard) { return shard.state == state; }; };
   if (const auto shards = Collect(plan, in(ShardState::kConflict), WithDetail); !shards.empty()) {
     Degrade(plan, "QueueConflict",
-            fmt::format("queues are there that were declared in another way, and are left alone: {}; change the definition "
+            fmt::format("queues are there that were declared in another way, and are left alone: {}; change the "
+                        "definition "
                         "back, or delete such a queue once it is empty, and it is declared again",
                         List(shards)));
   }
@@ -72,7 +74,8 @@ void AddStateConditions(StreamContext& context) {
   }
   if (const auto shards = Collect(plan, in(ShardState::kSurplus), WithDetail); !shards.empty()) {
     Degrade(plan, "SurplusShards",
-            fmt::format("shards are there that are not wanted any more, and are kept: {}; draining them is not supported "
+            fmt::format("shards are there that are not wanted any more, and are kept: {}; draining them is not "
+                        "supported "
                         "yet: have them consumed, then unbind and delete them",
                         List(shards)));
   }
@@ -91,7 +94,8 @@ void AddBindingConditions(StreamContext& context, const BindingChoice& binding) 
   if (!doubled.empty()) {
     Degrade(plan, "DoubleBinding",
             fmt::format("queues are bound to the exchange more than once: {}; on a consistent-hash exchange the second "
-                        "binding is ignored, and removing either one leaves the queue without messages: remove all of them, "
+                        "binding is ignored, and removing either one leaves the queue without messages: remove all "
+                        "of them, "
                         "and the shard is bound again once",
                         List(doubled)));
   }
@@ -104,7 +108,8 @@ void AddBindingConditions(StreamContext& context, const BindingChoice& binding) 
   });
   if (!shards.empty()) {
     Degrade(plan, "ReweightNotSupportedYet",
-            fmt::format("routing-key \"{}\" comes to weight {}, and these shards are bound with another: {}; changing the "
+            fmt::format("routing-key \"{}\" comes to weight {}, and these shards are bound with another: {}; "
+                        "changing the "
                         "weight of a bound shard is not supported yet: unbind it, and it is bound again",
                         context.spec().routing_key, binding.target_key, List(shards)));
   }

@@ -47,7 +47,8 @@ void AddProblems(Plan& plan, const policies::Catalog& wanted, const Topology& ob
     if (vhosts.contains(policy.vhost)) continue;
     plan.problems.push_back(
         {ConditionType::kDegraded, "UnknownVhost",
-         fmt::format("stream policy '{}' ({}) is for vhost '{}', which is not there; add it with: rabbitmqctl add_vhost, "
+         fmt::format("stream policy '{}' ({}) is for vhost '{}', which is not there; add it with: rabbitmqctl "
+                     "add_vhost, "
                      "or clear the policy",
                      policy.name, policy.source.empty() ? "unknown source" : policy.source, policy.vhost)});
   }

@@ -35,7 +35,10 @@ inline policies::Catalog CatalogOf(const std::string& definition) {
   return policies::Catalog::Build(
       policies::ParsePoliciesFile(
           R"({"stream-policy.%2F.p": {"pattern": "^shard\\.", "definition": {"stream-definition": "d"}},
-              "stream-definition.d": )" + definition + "}", "test").value());
+              "stream-definition.d": )" +
+              definition + "}",
+          "test")
+          .value());
 }
 
 inline void AddBinding(Topology& topology, const std::string& exchange, const std::string& queue,
@@ -48,7 +51,8 @@ inline void AddBinding(Topology& topology, const std::string& exchange, const st
 }
 
 inline void Apply(const Action& action, Topology& topology) {
-  if (action.kind == ActionKind::kBindShard) return AddBinding(topology, action.exchange, action.queue, action.routing_key);
+  if (action.kind == ActionKind::kBindShard)
+    return AddBinding(topology, action.exchange, action.queue, action.routing_key);
   if (action.kind == ActionKind::kDeclareDeadLetterExchange) {
     topology.exchanges.push_back(DrawCluster({}, {action.exchange}, "headers").exchanges.front());
     return;

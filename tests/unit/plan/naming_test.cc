@@ -21,7 +21,9 @@ TEST(ParseShardName, FindsNodeAndIndexEvenWithSeparatorsInNames) {
 
 TEST(ParseShardName, RefusesWhatIsNotAShardOfTheExchange) {
   for (const char* name : {"", "stream: a - n", "stream: a -  - 0", "stream: a - n - 00", "stream: a - n - -1",
-                           "stream: a - n - 1x", "stream: a - n - 9999999999", "stream: ab - n - 0", "sharding: a - n - 0",
+                           "stream: a - n - 1x", "stream: a - n - 9999999999", "stream: ab - n - 0",
+                           "sharding: a - "
+                           "n - 0",
                            "stream: a - n - "}) {
     EXPECT_FALSE(ParseShardName(name, "a")) << name;
   }

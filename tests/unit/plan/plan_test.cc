@@ -62,7 +62,8 @@ TEST(MakePlan, RefusesOtherExchangeTypes) {
 }
 
 TEST(MakePlan, SaysWhatIsNotSupportedYetAndDoesNothing) {
-  for (const char* definition : {R"({"placement":"stable"})", R"({"names":"sharding"})", R"({"local-username":"bob"})"}) {
+  for (const char* definition :
+       {R"({"placement":"stable"})", R"({"names":"sharding"})", R"({"local-username":"bob"})"}) {
     const Plan plan = PlanOf(definition, DrawCluster(kThree, {"shard.x"}));
     EXPECT_TRUE(plan.empty()) << definition;
     EXPECT_TRUE(FindCondition(plan.streams[0], "NotSupportedYet")) << definition;
@@ -110,7 +111,8 @@ TEST(MakePlan, LeavesAConflictingQueueAloneAndNamesTheDifference) {
   const Shard& shard = plan.streams[0].shards[0];
   EXPECT_EQ(shard.state, ShardState::kConflict);
   EXPECT_EQ(shard.detail,
-            "argument x-dead-letter-exchange is not set, wanted \"warren.dead\"; argument x-message-ttl is not set, wanted "
+            "argument x-dead-letter-exchange is not set, wanted \"warren.dead\"; argument x-message-ttl is not set, "
+            "wanted "
             "5");
 }
 

@@ -93,7 +93,8 @@ TEST(MakePlanProperty, NothingIsDoneOnANodeThatTakesNothing) {
     for (const StreamPlan& stream : MakePlan(CatalogOf(drawn.definition), drawn.topology, drawn.limits).streams) {
       for (const Action& action : stream.actions) {
         const auto& nodes = drawn.topology.nodes;
-        const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const Node& n) { return n.name == action.node; });
+        const auto node =
+            std::find_if(nodes.begin(), nodes.end(), [&](const Node& n) { return n.name == action.node; });
         ASSERT_NE(node, nodes.end());
         EXPECT_TRUE(node->running && !node->maintenance.value_or(false)) << seed;
         const auto& unreachable = drawn.limits.unreachable_nodes;

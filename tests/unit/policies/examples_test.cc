@@ -32,7 +32,8 @@ TEST(Examples, AreAllValid) {
 
 TEST(Examples, HoldTheOriginalPluginsExample) {
   const std::string text = ReadFile(std::filesystem::path(WARREN_EXAMPLES) / "my_stream.json");
-  EXPECT_NE(text.find(R"({"local-username": "guest", "shards-per-node": 2, "routing-key": "1234"})"), std::string::npos);
+  EXPECT_NE(text.find(R"({"local-username": "guest", "shards-per-node": 2, "routing-key": "1234"})"),
+            std::string::npos);
   const Catalog catalog = Catalog::Build(ParsePoliciesFile(text, "my_stream.json").value());
   const auto resolution = catalog.Resolve("/", "shard.logs_stream");
   ASSERT_TRUE(resolution && resolution->spec);

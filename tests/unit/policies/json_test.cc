@@ -33,7 +33,8 @@ TEST(ParseJson, SaysLineColumnAndWhatWasExpected) {
 }
 
 TEST(ParseJson, RefusesWhatIsNotOneWholeDocument) {
-  for (const char* text : {"", "  \n", "{", "[1,]", "{} {}", "nul", "'a'", "<html>", "\xff", "\"\xc3\"", "1e999", "01"}) {
+  for (const char* text :
+       {"", "  \n", "{", "[1,]", "{} {}", "nul", "'a'", "<html>", "\xff", "\"\xc3\"", "1e999", "01"}) {
     EXPECT_FALSE(ParseJson(text, "")) << text;
   }
 }

@@ -19,7 +19,8 @@ TEST(ParameterNames, ComeBackAsTheyWere) {
       EXPECT_EQ(ParseParameterName(PolicyParameterName(vhost, name)).value(), expected) << vhost << " " << name;
     }
   }
-  EXPECT_EQ(ParseParameterName("stream-definition.a.b").value(), (ParameterName{ParameterKind::kDefinition, "", "a.b"}));
+  EXPECT_EQ(ParseParameterName("stream-definition.a.b").value(),
+            (ParameterName{ParameterKind::kDefinition, "", "a.b"}));
   EXPECT_EQ(ParseParameterName("stream.http").value(), (ParameterName{ParameterKind::kGlobal, "", "http"}));
   EXPECT_EQ(ParseParameterName("stream-policy.%2f.web").value().vhost, "/");
 }

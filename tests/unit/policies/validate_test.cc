@@ -35,10 +35,17 @@ TEST(ValidateDefinition, TakesEveryKey) {
 }
 
 TEST(ValidateDefinition, RefusesShardsPerNodeThatIsNoIntegerFrom1To1024) {
-  const std::vector<std::pair<std::string, std::string>> cases = {
-      {"0", "0"},     {"-1", "-1"},       {"1.5", "1.5"},   {"\"2\"", "\"2\""},
-      {"1.0", "1.0"}, {"1025", "1025"},   {"null", "null"}, {"1e9", "1000000000.0"},
-      {"true", "true"}, {"[2]", "[2]"}, {"18446744073709551615", "18446744073709551615"}};
+  const std::vector<std::pair<std::string, std::string>> cases = {{"0", "0"},
+                                                                  {"-1", "-1"},
+                                                                  {"1.5", "1.5"},
+                                                                  {"\"2\"", "\"2\""},
+                                                                  {"1.0", "1.0"},
+                                                                  {"1025", "1025"},
+                                                                  {"null", "null"},
+                                                                  {"1e9", "1000000000.0"},
+                                                                  {"true", "true"},
+                                                                  {"[2]", "[2]"},
+                                                                  {"18446744073709551615", "18446744073709551615"}};
   for (const auto& [text, shown] : cases) {
     EXPECT_EQ(DefinitionError(("{\"shards-per-node\":" + text + "}").c_str()),
               "shards-per-node is " + shown + "; it takes an integer from 1 to 1024");
@@ -52,7 +59,8 @@ TEST(ValidateDefinition, NamesTheParameterAsContext) {
 
 TEST(ValidateDefinition, RefusesARoutingKeyThatIsNoString) {
   EXPECT_EQ(DefinitionError(R"({"routing-key":1234})"),
-            "routing-key is 1234; it takes a string of at most 255 bytes (on a consistent-hash exchange an integer in a "
+            "routing-key is 1234; it takes a string of at most 255 bytes (on a consistent-hash exchange an integer "
+            "in a "
             "string, as in \"1234\")");
 }
 
@@ -77,7 +85,8 @@ TEST(ValidateDefinition, RefusesWrongQueues) {
             "queue.type is \"stream\"; it takes \"classic\" or \"quorum\"");
   EXPECT_EQ(DefinitionError(R"({"queue":{"arguments":{"x-queue-type":"quorum"}}})"),
             "queue.arguments has x-queue-type; give the type with the key queue.type instead");
-  EXPECT_NE(DefinitionError(R"({"queue":{"type":"quorum","durable":false}})").find("always durable"), std::string::npos);
+  EXPECT_NE(DefinitionError(R"({"queue":{"type":"quorum","durable":false}})").find("always durable"),
+            std::string::npos);
   EXPECT_EQ(DefinitionError(R"({"queue":{"arguments":[]}})"),
             "queue.arguments is []; it takes an object of queue arguments, as in {\"x-message-ttl\": 60000}");
   EXPECT_EQ(DefinitionError(R"({"queue":{"durable":"yes"}})"), "queue.durable is \"yes\"; it takes true or false");
@@ -113,7 +122,9 @@ TEST(ValidatePolicy, GivesPcresMessageAndOffset) {
 TEST(ValidatePolicy, RefusesWrongKeysAndValues) {
   EXPECT_EQ(PolicyError(R"({"pattern":"x","apply-to":"queues","definition":{"stream-definition":"x"}})"),
             "apply-to is \"queues\"; it takes \"exchanges\", the only thing a stream policy applies to");
-  EXPECT_NE(PolicyError(R"({"pattern":"x","definition":{}})").find("the key stream-definition is missing in definition"),
+  EXPECT_NE(PolicyError(R"({"pattern":"x","definition":{}})")
+                .find("the key stream-definition is missing in "
+                      "definition"),
             std::string::npos);
   EXPECT_NE(PolicyError(R"({"definition":{"stream-definition":"x"}})").find("the key pattern is missing"),
             std::string::npos);
@@ -122,8 +133,9 @@ TEST(ValidatePolicy, RefusesWrongKeysAndValues) {
             std::string::npos);
   EXPECT_EQ(PolicyError(R"({"pattern":"x","priority":1.5,"definition":{"stream-definition":"x"}})"),
             "priority is 1.5; it takes an integer; the highest priority wins");
-  EXPECT_NE(PolicyError(R"({"pattern":"x","definition":"my_stream"})").find("definition is \"my_stream\"; it takes an "
-                                                                             "object that names"),
+  EXPECT_NE(PolicyError(R"({"pattern":"x","definition":"my_stream"})")
+                .find("definition is \"my_stream\"; it takes an "
+                      "object that names"),
             std::string::npos);
 }
 
