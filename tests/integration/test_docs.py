@@ -35,6 +35,7 @@ def blocks(path):
 def adapted(script, binaries):
     """The script with our programs instead of a build, free ports, and a cluster that dies with the script."""
     script = re.sub(r"^cmake .*$", ":", script, flags=re.MULTILINE)
+    script = re.sub(r"\\\n", " ", script)
     script = re.sub(r"^export PATH=.*$", f'export PATH="{binaries}:$PATH"', script, flags=re.MULTILINE)
     script = re.sub(r"(cluster/cluster start)", r"\1 --with-parent $$", script)
     for program, port in METRICS_PORTS.items():
@@ -42,6 +43,8 @@ def adapted(script, binaries):
                         flags=re.MULTILINE)
     script = re.sub(r"^warren-coordinator(?= )(?!.* --listen)", "warren-coordinator --listen 127.0.0.1:15680", script,
                     flags=re.MULTILINE)
+    # What is left in the background ends with the script, however that ends.
+    script = re.sub(r"^(?=(warren-|python3 ).*&$)", "setpriv --pdeathsig KILL ", script, flags=re.MULTILINE)
     for port in DEFAULT_PORTS:
         script = re.sub(rf"(?<![0-9]){port}(?![0-9])", str(free_port()), script)
     return script
