@@ -1,0 +1,245 @@
+// Requests on their way out and answers on their way back; what to do after a loss is dispatcher_retry.cc.
+#include "proxy/http/dispatcher.h"
+
+#include <utility>
+
+namespace warren::proxy {
+namespace {
+
+/// Requests that wait in vain for a connection, or that the broker refuses to take.
+constexpr const char* kNoConnection = "no connection to the message broker at the moment";
+constexpr const char* kBlocked = "the message broker takes no messages at the moment (resource alarm)";
+
+}  // namespace
+
+Dispatcher::Dispatcher(DispatcherOptions options, Transport& transport, DispatcherStats& stats)
+    : options_(std::move(options)), transport_(transport), stats_(stats) {}
+
+Dispatcher::~Dispatcher() { stats_.in_flight.fetch_sub(static_cast<std::int64_t>(in_flight_)); }
+
+std::uint32_t Dispatcher::NewSlot() {
+  if (free_.empty()) {
+    slots_.emplace_back();
+    return static_cast<std::uint32_t>(slots_.size() - 1);
+  }
+  const std::uint32_t index = free_.back();
+  free_.pop_back();
+  return index;
+}
+
+void Dispatcher::Link(std::uint32_t index) {
+  Slot& slot = slots_[index];
+  slot.previous = last_;
+  slot.next = kNone;
+  (last_ == kNone ? first_ : slots_[last_].next) = index;
+  last_ = index;
+}
+
+void Dispatcher::Unlink(std::uint32_t index) {
+  Slot& slot = slots_[index];
+  (slot.previous == kNone ? first_ : slots_[slot.previous].next) = slot.next;
+  (slot.next == kNone ? last_ : slots_[slot.next].previous) = slot.previous;
+}
+
+Dispatcher::Slot* Dispatcher::Live(Id id) {
+  if (id.slot >= slots_.size()) return nullptr;
+  Slot& slot = slots_[id.slot];
+  return slot.live && slot.generation == id.generation ? &slot : nullptr;
+}
+
+Dispatcher::Id Dispatcher::Submit(TimePoint now, Job&& job, std::shared_ptr<AnswerSink> sink, std::uint64_t tag) {
+  const std::uint32_t index = NewSlot();
+  Slot& slot = slots_[index];
+  slot.live = true;
+  slot.waiting = slot.held = slot.gives_up = slot.awaits_reconnect = false;
+  slot.publishing_count = 0;
+  slot.deadline = now + options_.timeout;
+  slot.job = std::move(job);
+  slot.sink = std::move(sink);
+  slot.tag = tag;
+  Link(index);
+  ++in_flight_;
+  stats_.in_flight.fetch_add(1, std::memory_order_relaxed);
+  const Id id{index, slot.generation};
+  if (exchange_missing_) {
+    Fail(index, 503, "the exchange " + options_.exchange + " does not exist", true);
+  } else if (blocked_) {
+    DispatcherStats::Add(stats_.blocked);
+    Fail(index, 503, kBlocked, true);
+  } else if (no_consumers_) {
+    Fail(index, 503, "no worker serves this at the moment", true);
+  } else if (ready()) {
+    Publish(now, index);
+  } else {
+    Hold(now, index);
+  }
+  return id;
+}
+
+void Dispatcher::Abandon(Id id) {
+  Slot* slot = Live(id);
+  if (slot == nullptr) return;
+  slot->sink.reset();
+  Finish(id.slot, Failure{});
+}
+
+void Dispatcher::Wait(std::uint32_t index) {
+  Slot& slot = slots_[index];
+  if (slot.waiting) return;
+  slot.waiting = true;
+  waiting_.push_back({index, slot.generation});
+}
+
+void Dispatcher::Hold(TimePoint now, std::uint32_t index) {
+  Wait(index);
+  Slot& slot = slots_[index];
+  if (slot.held) return;
+  slot.held = true;
+  alarms_.push({now + options_.hold, {index, slot.generation}, AlarmKind::kHoldEnds});
+}
+
+void Dispatcher::Publish(TimePoint now, std::uint32_t index) {
+  Slot& slot = slots_[index];
+  if (slot.publishing_count == kMaxPublishings) return;  // What is out there has to do; the deadline decides.
+  const auto left = std::chrono::duration_cast<Milliseconds>(slot.deadline - now);
+  const Token token = tokens_.Next();
+  const auto text = token.Text();
+  auto sequence = transport_.Publish(slot.job.request, slot.job.routing_key, {text.data(), text.size()},
+                                     std::max(left, Milliseconds(1)));
+  if (!sequence) {
+    if (sequence.error().code == ErrorCode::kInvalid) {
+      Fail(index, 431, "the head is too large to be carried");
+    } else {
+      Hold(now, index);
+    }
+    return;
+  }
+  DispatcherStats::Add(stats_.publishings);
+  if (slot.publishing_count > 0) DispatcherStats::Add(stats_.retries);
+  if (sent_.empty()) first_sequence_ = *sequence;
+  sent_.push_back({{index, slot.generation}, slot.publishing_count});
+  table_.Insert(token, {index, slot.publishing_count});
+  slot.publishings[slot.publishing_count++] = {token, State::kUnconfirmed};
+  slot.published = now;
+  slot.waiting = false;
+}
+
+void Dispatcher::Finish(std::uint32_t index, std::variant<wire::Response, Failure>&& answer) {
+  Slot& slot = slots_[index];
+  for (std::size_t i = 0; i < slot.publishing_count; ++i) table_.Erase(slot.publishings[i].token);
+  Unlink(index);
+  slot.live = false;
+  ++slot.generation;
+  slot.job.request.body = {};
+  --in_flight_;
+  stats_.in_flight.fetch_sub(1, std::memory_order_relaxed);
+  free_.push_back(index);
+  const auto sink = std::move(slot.sink);
+  slot.sink = nullptr;
+  if (sink) sink->OnAnswer(slot.tag, Outcome{std::move(answer), slot.publishing_count});
+}
+
+void Dispatcher::Fail(std::uint32_t index, int status, std::string reason, bool retry_later) {
+  Finish(index, Failure{status, std::move(reason), retry_later});
+}
+
+Dispatcher::Slot* Dispatcher::Find(std::string_view correlation_id, TokenTable::Place& place) {
+  const auto token = Token::Parse(correlation_id);
+  const auto* found = token ? table_.Find(*token) : nullptr;
+  if (found == nullptr) return nullptr;
+  place = *found;
+  return &slots_[place.slot];
+}
+
+void Dispatcher::OnConfirm(TimePoint now, std::uint64_t sequence, bool acked) {
+  if (sequence < first_sequence_ || sequence - first_sequence_ >= sent_.size()) return;
+  Sent& sent = sent_[sequence - first_sequence_];
+  sent.done = true;
+  const Id id = sent.id;
+  const std::size_t publishing = sent.publishing;
+  while (!sent_.empty() && sent_.front().done) {
+    sent_.pop_front();
+    ++first_sequence_;
+  }
+  if (!acked) DispatcherStats::Add(stats_.nacks);
+  Slot* slot = Live(id);
+  if (slot == nullptr) return;
+  State& state = slot->publishings[publishing].state;
+  if (acked) {
+    if (state == State::kUnconfirmed) state = State::kConfirmed;
+    return;
+  }
+  state = State::kGone;  // It may have been delivered all the same: its token stays good.
+  Retry(now, id.slot, "the message broker could not take the request");
+}
+
+void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
+  DispatcherStats::Add(stats_.returns);
+  TokenTable::Place place;
+  Slot* slot = Find(correlation_id, place);
+  if (slot == nullptr) return;
+  slot->publishings[place.publishing].state = State::kGone;
+  for (std::size_t i = 0; i < slot->publishing_count; ++i) {
+    if (slot->publishings[i].state != State::kGone) return;  // An earlier copy may still be answered.
+  }
+  if (Unsettled(now)) return Retry(now, place.slot, "no shard of the stream is bound");
+  Fail(place.slot, 503, "no shard of " + options_.exchange + " is bound", true);
+}
+
+void Dispatcher::OnReply(const amqp_basic_properties_t& properties, std::string&& body, bool damaged) {
+  const wire::Envelope envelope = wire::ReadEnvelope(properties);
+  TokenTable::Place place;
+  if (Find(envelope.correlation_id, place) == nullptr) return DispatcherStats::Add(stats_.unknown_replies);
+  if (!damaged) {
+    if (auto response = wire::DecodeResponse(properties, std::move(body))) {
+      return Finish(place.slot, std::move(*response));
+    }
+  }
+  DispatcherStats::Add(stats_.malformed_replies);
+  Fail(place.slot, 502, "the worker's answer is no HTTP response");
+}
+
+void Dispatcher::OnDeadLetter(std::string_view correlation_id, std::string_view reason) {
+  if (reason == "expired") return;  // Our own timer says so more precisely.
+  TokenTable::Place place;
+  if (Find(correlation_id, place) == nullptr) return;
+  DispatcherStats::Add(stats_.dead_letters);
+  if (reason == "maxlen") return Fail(place.slot, 503, "the queue of the stream is full", true);
+  Fail(place.slot, 502,
+       reason == "delivery_limit" ? "the request was delivered too often without an answer"
+                                  : "a worker rejected the request");
+}
+
+void Dispatcher::OnBlocked(bool blocked) {
+  blocked_ = blocked;
+  if (!blocked) return;
+  // What is not confirmed sits in front of the broker's closed door. The rest goes on.
+  ForEachLive([this](std::uint32_t index, Slot& slot) {
+    if (slot.publishing_count > 0 && slot.publishings[slot.publishing_count - 1].state != State::kUnconfirmed) return;
+    if (slot.publishing_count > 0 && !slot.job.request.retry_safe) return;
+    DispatcherStats::Add(stats_.blocked);
+    Fail(index, 503, kBlocked, true);
+  });
+}
+
+void Dispatcher::Tick(TimePoint now) {
+  while (first_ != kNone && slots_[first_].deadline <= now) {
+    DispatcherStats::Add(stats_.deadlines);
+    Fail(first_, 504, "no answer in time");
+  }
+  if (settle_at_ <= now) Settle(now);
+  if (!waiting_.empty()) PublishWaiting(now);
+  while (!alarms_.empty() && alarms_.top().when <= now) {
+    const Alarm alarm = alarms_.top();
+    alarms_.pop();
+    if (Live(alarm.id) == nullptr) continue;
+    if (alarm.kind == AlarmKind::kHoldEnds) {
+      Slot& slot = slots_[alarm.id.slot];
+      if (slot.waiting && slot.publishing_count == 0) Fail(alarm.id.slot, 503, kNoConnection, true);
+    } else {
+      Ring(now, alarm);
+    }
+  }
+}
+
+}  // namespace warren::proxy

@@ -1,0 +1,220 @@
+// Dispatcher: from "here is a request" to "here is its one answer", whatever happens in between:
+// returns, nacks, lost connections and nodes, duplicates, deadlines. The failure rules of docs/wire.md.
+//
+// A state machine without sockets or clock: a Transport publishes for it, the owner feeds it with what
+// the broker said and with the time. A request may be published several times (when it is retry-safe);
+// each publishing has a token of its own, and the first answer to any of them wins.
+//
+// Threads: one dispatcher belongs to one I/O thread. Sinks are called from inside any call, Submit
+// included, exactly once for each request that is not abandoned, and must not call back.
+// Costs: a request that meets no trouble takes one table entry, one slot and no allocation of its own.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <queue>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "proxy/http/token.h"
+#include "proxy/wire/message.h"
+
+namespace warren::proxy {
+
+using Clock = std::chrono::steady_clock;
+using TimePoint = Clock::time_point;
+using Milliseconds = std::chrono::milliseconds;
+
+/// A request with its way to a shard.
+struct Job {
+  wire::Request request;
+  std::string routing_key;
+};
+
+/// An answer that the proxy makes itself.
+struct Failure {
+  int status = 502;
+  std::string reason;        ///< One sentence for the client.
+  bool retry_later = false;  ///< The answer carries Retry-After.
+};
+
+struct Outcome {
+  std::variant<wire::Response, Failure> answer;
+  int publishings = 0;  ///< How often the request was published.
+};
+
+/// Takes the answer to a request; `tag` is what Submit was given.
+class AnswerSink {
+ public:
+  virtual ~AnswerSink() = default;
+  virtual void OnAnswer(std::uint64_t tag, Outcome&& outcome) = 0;
+};
+
+/// Publishes for a dispatcher: mandatory, in confirm mode, with the reply queue of the moment.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  /// The broker's sequence number of the message (from 1 on each channel). Errors: kInvalid (the head
+  /// does not fit a frame), anything else: not possible now.
+  virtual Result<std::uint64_t> Publish(wire::Request& request, std::string_view routing_key,
+                                        std::string_view correlation_id, Milliseconds expiration) = 0;
+};
+
+/// What happened, for metrics; written by the I/O thread, read by any.
+struct DispatcherStats {
+  using Count = std::atomic<std::uint64_t>;
+  Count publishings{0}, retries{0}, returns{0}, nacks{0}, blocked{0}, deadlines{0};
+  Count unknown_replies{0}, malformed_replies{0}, dead_letters{0}, nodes_lost{0};
+  std::atomic<std::int64_t> in_flight{0};
+
+  static void Add(Count& count) { count.fetch_add(1, std::memory_order_relaxed); }
+};
+
+struct DispatcherOptions {
+  std::string exchange;              ///< For messages alone.
+  Milliseconds timeout{30'000};      ///< From Submit to 504.
+  Milliseconds hold{2'000};          ///< How long a request waits for a connection before 503.
+  Milliseconds settle{1'000};        ///< From a node's loss until its bindings are gone.
+  Milliseconds grace{5'000};         ///< How long a request that is not retry-safe waits for its answer after a loss.
+  Milliseconds retry_pause{50};      ///< Before the first retry after a nack; doubles each time.
+};
+
+class Dispatcher {
+ public:
+  static constexpr std::size_t kMaxPublishings = 8;  ///< Of one request.
+
+  /// A request in flight; for Abandon.
+  struct Id {
+    std::uint32_t slot = 0;
+    std::uint32_t generation = 0;  ///< 0: none.
+  };
+
+  Dispatcher(DispatcherOptions options, Transport& transport, DispatcherStats& stats);
+  ~Dispatcher();
+
+  Id Submit(TimePoint now, Job&& job, std::shared_ptr<AnswerSink> sink, std::uint64_t tag);
+  /// The client is gone: no answer is wanted. Unknown and old ids are ignored.
+  void Abandon(Id id);
+
+  // What the publish connection says.
+  void OnPublishUp(TimePoint now);  ///< A new channel is in confirm mode, and the exchange is there.
+  void OnPublishDown(TimePoint now);
+  void OnExchangeMissing(TimePoint now);  ///< As OnPublishDown; requests get 503 until OnPublishUp.
+  void OnBlocked(bool blocked);
+  void OnConfirm(TimePoint now, std::uint64_t sequence, bool acked);
+  void OnReturn(TimePoint now, std::string_view correlation_id);
+
+  // What the consume connection says.
+  void OnReplyQueueUp(TimePoint now);
+  void OnReplyQueueDown(TimePoint now);
+  /// `damaged`: the message did not arrive as it was sent.
+  void OnReply(const amqp_basic_properties_t& properties, std::string&& body, bool damaged);
+  /// A request came back through the dead-letter exchange. `reason` as in x-death.
+  void OnDeadLetter(std::string_view correlation_id, std::string_view reason);
+
+  /// A node's watch connection dropped.
+  void OnNodeLost(TimePoint now);
+  /// No shard of the stream has a consumer, and such requests are to fail.
+  void SetNoConsumers(bool none) { no_consumers_ = none; }
+
+  /// Does what is due; to be called every few milliseconds while in_flight() > 0.
+  void Tick(TimePoint now);
+
+  bool ready() const { return publish_up_ && reply_up_; }
+  bool exchange_missing() const { return exchange_missing_; }
+  std::size_t in_flight() const { return in_flight_; }
+
+ private:
+  static constexpr std::uint32_t kNone = 0xffffffff;
+  enum class State : std::uint8_t { kUnconfirmed, kConfirmed, kGone };
+
+  struct Publishing {
+    Token token;
+    State state = State::kUnconfirmed;
+  };
+
+  struct Slot {
+    std::uint32_t generation = 1;
+    std::uint32_t previous = kNone, next = kNone;  ///< In order of deadlines.
+    bool live = false;
+    bool waiting = false;          ///< In waiting_: to be published when that is possible.
+    bool held = false;             ///< A kHoldEnds alarm is set.
+    bool gives_up = false;         ///< A kGiveUp alarm is set.
+    bool awaits_reconnect = false;  ///< Unconfirmed on a connection that was lost.
+    std::uint8_t publishing_count = 0;
+    std::array<Publishing, kMaxPublishings> publishings;
+    TimePoint deadline;
+    TimePoint published;
+    Job job;
+    std::shared_ptr<AnswerSink> sink;
+    std::uint64_t tag = 0;
+  };
+
+  enum class AlarmKind : std::uint8_t { kHoldEnds, kRepublish, kGiveUp };
+  struct Alarm {
+    TimePoint when;
+    Id id;
+    AlarmKind kind;
+    bool operator>(const Alarm& other) const { return when > other.when; }
+  };
+
+  struct Sent {
+    Id id;
+    std::uint8_t publishing = 0;
+    bool done = false;
+  };
+
+  // dispatcher.cc
+  std::uint32_t NewSlot();
+  void Finish(std::uint32_t index, std::variant<wire::Response, Failure>&& answer);
+  void Fail(std::uint32_t index, int status, std::string reason, bool retry_later = false);
+  void Link(std::uint32_t index);
+  void Unlink(std::uint32_t index);
+  Slot* Live(Id id);
+  Slot* Find(std::string_view correlation_id, TokenTable::Place& place);
+  void Publish(TimePoint now, std::uint32_t index);
+  void Wait(std::uint32_t index);
+  void Hold(TimePoint now, std::uint32_t index);
+
+  // dispatcher_retry.cc
+  void Retry(TimePoint now, std::uint32_t index, std::string_view why);
+  void GiveUpLater(TimePoint now, std::uint32_t index);
+  void Settle(TimePoint now);
+  void PublishWaiting(TimePoint now);
+  void Ring(TimePoint now, const Alarm& alarm);
+  bool Unsettled(TimePoint now) const;
+  /// `action(index, slot)` may finish that request, and no other.
+  template <class Action>
+  void ForEachLive(Action action) {
+    for (std::uint32_t index = first_; index != kNone;) {
+      const std::uint32_t next = slots_[index].next;
+      action(index, slots_[index]);
+      index = next;
+    }
+  }
+
+  const DispatcherOptions options_;
+  Transport& transport_;
+  DispatcherStats& stats_;
+  TokenSource tokens_;
+  TokenTable table_;
+  std::deque<Slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::uint32_t first_ = kNone, last_ = kNone;  ///< Of the list by deadline.
+  std::size_t in_flight_ = 0;
+  std::vector<Id> waiting_;
+  std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
+  std::deque<Sent> sent_;           ///< Unconfirmed publishings of the channel of the moment, by sequence.
+  std::uint64_t first_sequence_ = 1;  ///< Of sent_.front().
+  bool publish_up_ = false, reply_up_ = false, blocked_ = false;
+  bool exchange_missing_ = false, no_consumers_ = false;
+  TimePoint settle_at_ = TimePoint::max();
+  TimePoint node_lost_at_ = TimePoint::min();
+};
+
+}  // namespace warren::proxy

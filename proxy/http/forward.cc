@@ -1,0 +1,270 @@
+// Requests on the way in and responses on the way out; see the header.
+#include "proxy/http/forward.h"
+
+#include <algorithm>
+#include <ctime>
+
+namespace warren::proxy {
+namespace {
+
+using wire::SameName;
+
+constexpr std::string_view kPseudonym = "1.1 warren";  // In Via.
+constexpr std::size_t kMaxRequestIdBytes = 128;
+
+/// Fields of one connection, and those that the proxy writes itself. `nominated`: all Connection values.
+bool StopsHere(std::string_view name, std::string_view nominated) {
+  switch (name.size()) {
+    case 2: if (SameName(name, "te")) return true; break;
+    case 7: if (SameName(name, "trailer") || SameName(name, "upgrade")) return true; break;
+    case 10: if (SameName(name, "connection") || SameName(name, "keep-alive")) return true; break;
+    case 14: if (SameName(name, "content-length")) return true; break;
+    case 16: if (SameName(name, "proxy-connection")) return true; break;
+    case 17: if (SameName(name, "transfer-encoding")) return true; break;
+    default: break;
+  }
+  return !nominated.empty() && !SameName(name, "content-type") && wire::HasMember(nominated, name);
+}
+
+/// The values of all Connection fields as one list; empty when they name no field.
+template <class FieldList>
+std::string Nominated(const FieldList& fields) {
+  std::string list;
+  for (const auto& field : fields) {
+    if (!SameName(field.name, "connection") || SameName(field.value, "close") || SameName(field.value, "keep-alive")) {
+      continue;
+    }
+    list.append(field.value).push_back(',');
+  }
+  return list;
+}
+
+bool IsRequestId(std::string_view text) {
+  if (text.empty() || text.size() > kMaxRequestIdBytes) return false;
+  return std::all_of(text.begin(), text.end(), [](unsigned char c) { return c > ' ' && c < 0x7f; });
+}
+
+void Join(std::string& list, std::string_view more) {
+  if (!list.empty()) list += ", ";
+  list += more;
+}
+
+std::string NewTraceparent(const Token& trace, const Token& id) {
+  const auto text = trace.Text();
+  const auto span = id.Text();
+  return "00-" + std::string(text.data(), text.size()) + "-" + std::string(span.data(), 16) + "-00";
+}
+
+/// What the client said in fields that the proxy writes anew.
+struct Rewritten {
+  std::string via, forwarded_for, forwarded_proto, forwarded_host, request_id, traceparent;
+};
+
+/// True when `field` is one of those; what it says is kept in `seen` as far as it is to be trusted.
+bool Rewrite(const wire::HeadField& field, bool trust, Rewritten& seen) {
+  const auto take = [trust](std::string& into, std::string_view value) {
+    if (trust) Join(into, value);
+    return true;
+  };
+  switch (field.name.size()) {
+    case 3: return SameName(field.name, "via") && (Join(seen.via, field.value), true);
+    case 4: return SameName(field.name, "host");
+    case 6: return SameName(field.name, "expect");
+    case 9: return SameName(field.name, "forwarded") && !trust;
+    case 11:
+      if (!SameName(field.name, "traceparent")) return false;
+      seen.traceparent = IsTraceparent(field.value) && seen.traceparent.empty() ? field.value : std::string_view();
+      return true;
+    case 12:
+      if (!SameName(field.name, "x-request-id")) return false;
+      if (IsRequestId(field.value)) seen.request_id = field.value;
+      return true;
+    case 15: return SameName(field.name, "x-forwarded-for") && take(seen.forwarded_for, field.value);
+    case 16: return SameName(field.name, "x-forwarded-host") && take(seen.forwarded_host, field.value);
+    case 17: return SameName(field.name, "x-forwarded-proto") && take(seen.forwarded_proto, field.value);
+    default: return false;
+  }
+}
+
+void WriteField(std::string_view name, std::string_view value, std::string& out) {
+  out.append(name).append(": ").append(value).append("\r\n");
+}
+
+void WriteStatusLine(int status, std::string& out) {
+  out.append("HTTP/1.1 ").append(std::to_string(status)).append(" ").append(ReasonPhrase(status)).append("\r\n");
+}
+
+void WriteConnection(const ResponseContext& context, std::string& out) {
+  if (!context.keep_alive) {
+    out.append("Connection: close\r\n");
+  } else if (context.minor_version == 0) {
+    out.append("Connection: keep-alive\r\n");
+  }
+}
+
+bool IsNumber(std::string_view text) {
+  return !text.empty() && text.size() < 19 && text.find_first_not_of("0123456789") == text.npos;
+}
+
+void WriteOrigin(const wire::Response& response, std::string& out) {
+  const auto write = [&out](std::string_view name, const std::string& value) {
+    if (!value.empty() && wire::IsFieldValue(value)) WriteField(name, value, out);
+  };
+  write("Warren-Node", response.node);
+  write("Warren-Shard", response.shard);
+  write("Warren-Worker", response.worker);
+}
+
+}  // namespace
+
+bool IsTraceparent(std::string_view text) {
+  if (text.size() != 55 || text.substr(0, 3) != "00-" || text[35] != '-' || text[52] != '-') return false;
+  const auto hex = [](std::string_view part) {
+    return part.find_first_not_of("0123456789abcdef") == part.npos;
+  };
+  const auto zero = [](std::string_view part) { return part.find_first_not_of('0') == part.npos; };
+  const auto trace = text.substr(3, 32), span = text.substr(36, 16);
+  return hex(trace) && hex(span) && hex(text.substr(53)) && !zero(trace) && !zero(span);
+}
+
+wire::Request MakeRequest(const wire::RequestHead& head, const ForwardContext& context, const Token& request_id,
+                          const Token& trace) {
+  wire::Request request;
+  request.method = head.method;
+  request.target = head.path;
+  request.authority = head.authority;
+  request.client_addr = context.client_addr;
+  request.proxy = context.instance;
+  const std::string nominated = Nominated(head.fields);
+  Rewritten seen;
+  request.fields.reserve(head.fields.size() + 6);
+  for (const auto& field : head.fields) {
+    if (StopsHere(field.name, nominated)) continue;
+    if (Rewrite(field, context.trust_forwarded, seen)) continue;
+    request.fields.push_back({std::string(field.name), std::string(field.value)});
+  }
+  if (seen.request_id.empty()) seen.request_id.assign(request_id.Text().data(), kTokenTextBytes);
+  if (seen.traceparent.empty()) seen.traceparent = NewTraceparent(trace, request_id);
+  Join(seen.via, head.minor_version == 0 ? "1.0 warren" : kPseudonym);
+  Join(seen.forwarded_for, context.client_addr);
+  if (seen.forwarded_proto.empty()) seen.forwarded_proto = "http";
+  if (seen.forwarded_host.empty()) seen.forwarded_host = head.authority;
+  request.scheme = "http";
+  request.id = seen.request_id;
+  request.traceparent = seen.traceparent;
+  request.retry_safe = wire::IsRetrySafe(request.method, request.fields);
+  auto& fields = request.fields;
+  fields.push_back({"via", std::move(seen.via)});
+  fields.push_back({"x-forwarded-for", std::move(seen.forwarded_for)});
+  fields.push_back({"x-forwarded-proto", std::move(seen.forwarded_proto)});
+  if (!seen.forwarded_host.empty()) fields.push_back({"x-forwarded-host", std::move(seen.forwarded_host)});
+  fields.push_back({"x-request-id", std::move(seen.request_id)});
+  fields.push_back({"traceparent", std::move(seen.traceparent)});
+  return request;
+}
+
+bool WriteHead(const wire::Response& response, const ResponseContext& context, std::string& out) {
+  const int status = response.status;
+  const bool bodiless = context.head_request || status == 204 || status == 304;
+  out.reserve(out.size() + 256);
+  WriteStatusLine(status, out);
+  const std::string nominated = Nominated(response.fields);
+  bool dated = false;
+  std::string_view announced;
+  for (const auto& field : response.fields) {
+    if (SameName(field.name, "content-length")) announced = field.value;
+    if (StopsHere(field.name, nominated)) continue;
+    dated = dated || SameName(field.name, "date");
+    WriteField(field.name, field.value, out);
+  }
+  if (!dated) WriteField("Date", context.date, out);
+  WriteField("Via", kPseudonym, out);
+  if (context.expose_origin) WriteOrigin(response, out);
+  if (!bodiless) {
+    WriteField("Content-Length", std::to_string(response.body.size()), out);
+  } else if (status != 204 && IsNumber(announced)) {
+    WriteField("Content-Length", announced, out);  // What GET would have given (RFC 9110 8.6).
+  }
+  WriteConnection(context, out);
+  out.append("\r\n");
+  return !bodiless;
+}
+
+void WriteFailure(int status, std::string_view reason, bool retry_later, const ResponseContext& context,
+                  std::string& out) {
+  WriteStatusLine(status, out);
+  WriteField("Date", context.date, out);
+  WriteField("Content-Type", "text/plain; charset=utf-8", out);
+  WriteField("Content-Length", std::to_string(reason.size() + 1), out);
+  if (retry_later) WriteField("Retry-After", "1", out);
+  WriteConnection(context, out);
+  out.append("\r\n");
+  if (!context.head_request) out.append(reason).append("\n");
+}
+
+std::string HttpDate(std::int64_t unix_seconds) {
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const std::time_t seconds = unix_seconds;
+  std::tm time{};
+  ::gmtime_r(&seconds, &time);
+  char rest[32];  // Names by hand: strftime's depend on the locale.
+  std::strftime(rest, sizeof(rest), " %Y %H:%M:%S GMT", &time);
+  const std::string day = std::to_string(time.tm_mday);
+  return std::string(kDays[time.tm_wday]) + ", " + (day.size() == 1 ? "0" : "") + day + " " + kMonths[time.tm_mon] +
+         rest;
+}
+
+std::string_view ReasonPhrase(int status) {
+  switch (status) {
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 203: return "Non-Authoritative Information";
+    case 204: return "No Content";
+    case 205: return "Reset Content";
+    case 206: return "Partial Content";
+    case 300: return "Multiple Choices";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 402: return "Payment Required";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 407: return "Proxy Authentication Required";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 410: return "Gone";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 416: return "Range Not Satisfiable";
+    case 417: return "Expectation Failed";
+    case 421: return "Misdirected Request";
+    case 422: return "Unprocessable Content";
+    case 426: return "Upgrade Required";
+    case 428: return "Precondition Required";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 451: return "Unavailable For Legal Reasons";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    default: return {};
+  }
+}
+
+}  // namespace warren::proxy

@@ -1,0 +1,253 @@
+// A session's incoming half: heads, bodies, admission, dispatch; see the header.
+#include "proxy/http/session.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <cstring>
+
+#include "proxy/http/forward.h"
+
+namespace warren::proxy {
+namespace {
+
+constexpr std::size_t kFirstBufferBytes = 4'096;
+constexpr std::size_t kReadBytes = 65'536;  ///< Of a body, at a time.
+constexpr std::size_t kMaxDiscardBytes = std::size_t{1} << 20;
+
+}  // namespace
+
+Session::Session(boost::asio::ip::tcp::socket socket, SessionHost& host) : socket_(std::move(socket)), host_(host) {
+  boost::system::error_code ignored;
+  const auto peer = socket_.remote_endpoint(ignored);
+  if (!ignored) client_addr_ = peer.address().to_string();
+  socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+}
+
+Session::~Session() { Close(); }
+
+void Session::Start() {
+  buffer_.resize(kFirstBufferBytes);
+  read_deadline_ = Clock::now() + host_.options.idle_timeout;
+  Read();
+}
+
+void Session::Process() {
+  while (!closed_ && !last_seen_) {
+    if (reading_ == Reading::kHead ? !ProcessHead() : reading_ != Reading::kBody || !ProcessBody()) break;
+  }
+  Read();
+}
+
+bool Session::ProcessHead() {
+  if (exchanges_.size() >= kMaxPipeline) return false;
+  // Empty lines before a request are skipped (RFC 9112 section 2.2), here while nothing else is scanned.
+  while (scanned_ == 0 && Unread().substr(0, 2) == "\r\n") begin_ += 2;
+  auto head = wire::FindHeadEnd(Unread(), host_.head_limits, scanned_);
+  if (!head) {
+    exchanges_.emplace_back();
+    Refuse(head.error().status, head.error().reason);
+    return false;
+  }
+  if (*head == 0) return false;
+  scanned_ = 0;
+  OnHead(*head);
+  return true;
+}
+
+void Session::OnHead(std::size_t head_bytes) {
+  const std::string_view bytes = Unread().substr(0, head_bytes);
+  begin_ += head_bytes;
+  exchanges_.emplace_back();
+  auto parsed = wire::ParseHead(bytes, host_.head_limits, head_);
+  if (!parsed) return Refuse(parsed.error().status, parsed.error().reason);
+  const bool waits = head_.expect_continue && head_.framing != wire::Framing::kNone && begin_ == end_;
+  Exchange* exchange = &exchanges_.back();
+  exchange->method = head_.method;
+  exchange->minor_version = head_.minor_version;
+  exchange->keep_alive = head_.keep_alive && !host_.draining;
+  if (!Admit(*exchange)) return;
+  const Token id = host_.tokens.Next(), trace = host_.tokens.Next();
+  job_.request = MakeRequest(head_, {client_addr_, host_.instance, host_.options.trust_forwarded}, id, trace);
+  job_.routing_key = MakeRoutingKey(host_.options.hash_on, head_, client_addr_, trace);
+  if (host_.access_log != nullptr) {
+    exchange->target = head_.target;
+    exchange->request_id = job_.request.id;
+  }
+  if (head_.framing == wire::Framing::kNone) return Dispatch();
+  if (waits) {
+    Exchange request = std::move(exchanges_.back());
+    exchanges_.back() = {};
+    exchanges_.back().interim = exchanges_.back().ready = true;
+    exchanges_.back().head = "HTTP/1.1 100 Continue\r\n\r\n";
+    exchanges_.push_back(std::move(request));
+    host_.Ready(shared_from_this());
+  }
+  reading_ = Reading::kBody;
+  read_deadline_ = Clock::now() + host_.options.body_timeout;
+  body_filled_ = 0;
+  chunks_.reset();
+  body_bytes_ = head_.content_length;
+  if (head_.framing == wire::Framing::kChunked) chunks_.emplace(host_.options.max_body_bytes);
+}
+
+/// Whether the request is taken; otherwise it has been answered.
+bool Session::Admit(Exchange& exchange) {
+  exchange.start = Clock::now();
+  if (host_.access_log != nullptr) {
+    exchange.start_ms = std::chrono::duration_cast<Milliseconds>(
+                            std::chrono::system_clock::now().time_since_epoch()).count();
+  }
+  if (head_.form == wire::TargetForm::kAuthority) {
+    Refuse(501, "CONNECT is not for a reverse proxy");
+  } else if (head_.content_length > host_.options.max_body_bytes) {
+    Refuse(413, "the body is too large");
+  } else if (!host_.limits.requests.TryTake(1)) {
+    Refuse(503, "too many requests in flight", true);
+  } else {
+    exchange.counted = true;
+    if (Charge(exchange, static_cast<std::size_t>(head_.content_length))) return true;
+    Refuse(503, "too many bytes in flight", true);
+  }
+  return false;
+}
+
+bool Session::Charge(Exchange& exchange, std::size_t bytes) {
+  if (!host_.limits.bytes.TryTake(bytes)) return false;
+  exchange.charged_bytes += bytes;
+  return true;
+}
+
+bool Session::ProcessBody() {
+  std::string& body = job_.request.body;
+  if (chunks_) {
+    const std::size_t before = body.size();
+    auto took = chunks_->Feed(Unread(), body);
+    if (!took) {
+      Refuse(took.error().status, took.error().reason);
+      return false;
+    }
+    begin_ += *took;
+    if (!Charge(exchanges_.back(), body.size() - before)) {
+      Refuse(503, "too many bytes in flight", true);
+      return false;
+    }
+    if (!chunks_->done()) return false;
+  } else {
+    const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(end_ - begin_, body_bytes_ - body_filled_));
+    if (body.size() < body_filled_ + take) body.resize(body_filled_ + take);
+    std::memcpy(body.data() + body_filled_, buffer_.data() + begin_, take);
+    begin_ += take;
+    body_filled_ += take;
+    if (body_filled_ < body_bytes_) return false;
+  }
+  Dispatch();
+  return true;
+}
+
+void Session::Dispatch() {
+  Exchange& exchange = exchanges_.back();
+  exchange.bytes_in = job_.request.body.size();
+  host_.stats.bytes_in.fetch_add(exchange.bytes_in, std::memory_order_relaxed);
+  reading_ = Reading::kHead;
+  read_deadline_ = Clock::now() + host_.options.idle_timeout;
+  if (!exchange.keep_alive) last_seen_ = true;
+  const std::uint64_t tag = first_tag_ + exchanges_.size() - 1;
+  const auto id = host_.dispatcher.Submit(Clock::now(), std::move(job_), shared_from_this(), tag);
+  exchange.id = id;
+  job_ = {};
+}
+
+void Session::Refuse(int status, std::string_view reason, bool retry_later) {
+  Exchange& exchange = exchanges_.back();
+  DispatcherStats::Add(host_.stats.refused);
+  // Without a body still to come, a request that was understood leaves the connection usable.
+  const bool framed = exchange.start != TimePoint() && head_.framing == wire::Framing::kNone && status != 501;
+  if (!framed) exchange.keep_alive = false;
+  if (exchange.start == TimePoint()) exchange.start = Clock::now();
+  if (!exchange.keep_alive) last_seen_ = true;
+  if (read_pending_) abandoned_body_ = std::move(job_.request.body);  // Heap memory: it stays where it is.
+  job_ = {};
+  reading_ = Reading::kHead;
+  Answer(exchange, status, reason, retry_later);
+}
+
+bool Session::WantsMore() const {
+  if (closed_ || read_pending_) return false;
+  if (reading_ == Reading::kDiscard) return true;
+  if (last_seen_ || reading_ == Reading::kDone) return false;
+  return reading_ == Reading::kBody || exchanges_.size() < kMaxPipeline;
+}
+
+/// Large bodies of known length are read straight to their place, the rest through buffer_.
+bool Session::ReadsDirectly() const {
+  if (reading_ != Reading::kBody || chunks_ || begin_ != end_) return false;
+  return body_bytes_ - body_filled_ > kFirstBufferBytes || job_.request.body.size() > body_filled_;
+}
+
+boost::asio::mutable_buffer Session::BodyRoom() {
+  std::string& body = job_.request.body;
+  if (body.size() == body_filled_) {  // Grows as it arrives: the announced size is only a claim.
+    const auto room = std::max(kReadBytes, body_filled_);
+    body.resize(static_cast<std::size_t>(std::min<std::uint64_t>(body_bytes_, body_filled_ + room)));
+  }
+  return boost::asio::buffer(body.data() + body_filled_, body.size() - body_filled_);
+}
+
+boost::asio::mutable_buffer Session::BufferRoom() {
+  const std::size_t most = host_.head_limits.max_head_bytes + 2;
+  if (begin_ > 0) {
+    std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+    end_ -= begin_;
+    begin_ = 0;
+  }
+  if (end_ == buffer_.size() || reading_ == Reading::kBody) {
+    buffer_.resize(reading_ == Reading::kBody ? std::max(buffer_.size(), most) : std::min(buffer_.size() * 2, most));
+  }
+  return boost::asio::buffer(buffer_.data() + end_, buffer_.size() - end_);
+}
+
+void Session::Read() {
+  if (!WantsMore()) return;
+  const bool direct = ReadsDirectly();
+  const boost::asio::mutable_buffer into = direct ? BodyRoom() : BufferRoom();
+  if (into.size() == 0) return;  // A complete head is always taken or refused before this.
+  read_pending_ = true;
+  socket_.async_read_some(into, [this, direct, self = shared_from_this()](const boost::system::error_code& error,
+                                                                          std::size_t bytes) {
+    read_pending_ = false;
+    if (direct) {
+      body_filled_ += bytes;
+    } else {
+      end_ += bytes;
+    }
+    OnRead(error, bytes);
+  });
+}
+
+void Session::OnRead(const boost::system::error_code& error, std::size_t bytes) {
+  if (closed_) return;
+  if (reading_ == Reading::kDiscard) {
+    discarded_ += bytes;
+    begin_ = end_ = 0;
+    return error || discarded_ > kMaxDiscardBytes ? Close() : Read();
+  }
+  if (error && error != boost::asio::error::eof) return Abort();
+  if (error) {  // The client has shut its side; what it asked for before is still answered.
+    if (reading_ == Reading::kBody) {
+      if (exchanges_.size() == 1) return Abort();
+      Refuse(400, "the body ended early");
+      return;
+    }
+    reading_ = Reading::kDone;
+    last_seen_ = true;
+    return Finish();
+  }
+  if (reading_ == Reading::kBody) {
+    read_deadline_ = Clock::now() + host_.options.body_timeout;
+  } else if (end_ - begin_ == bytes) {  // The first bytes of a head.
+    read_deadline_ = Clock::now() + host_.options.head_timeout;
+  }
+  Process();
+}
+
+}  // namespace warren::proxy

@@ -1,0 +1,106 @@
+// Tokens, their text and their table; see the header.
+#include "proxy/http/token.h"
+
+#include <sys/random.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace warren::proxy {
+namespace {
+
+constexpr std::size_t kFirstCells = 1024;  // A power of two.
+
+void WriteHex(std::uint64_t value, char* out) {
+  for (int shift = 60; shift >= 0; shift -= 4) *out++ = "0123456789abcdef"[(value >> shift) & 15];
+}
+
+bool ReadHex(std::string_view text, std::uint64_t& value) {
+  value = 0;
+  for (char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit && (c < 'a' || c > 'f')) return false;
+    value = value << 4 | static_cast<std::uint64_t>(digit ? c - '0' : c - 'a' + 10);
+  }
+  return true;
+}
+
+}  // namespace
+
+std::array<char, kTokenTextBytes> Token::Text() const {
+  std::array<char, kTokenTextBytes> text;
+  WriteHex(high, text.data());
+  WriteHex(low, text.data() + 16);
+  return text;
+}
+
+std::optional<Token> Token::Parse(std::string_view text) {
+  Token token;
+  if (text.size() != kTokenTextBytes || !ReadHex(text.substr(0, 16), token.high) ||
+      !ReadHex(text.substr(16), token.low)) {
+    return std::nullopt;
+  }
+  return token;
+}
+
+Token TokenSource::Next() {
+  if (next_ == kBatch) {
+    auto* at = reinterpret_cast<unsigned char*>(tokens_.data());
+    std::size_t left = sizeof(tokens_);
+    while (left > 0) {
+      const ssize_t got = ::getrandom(at, left, 0);
+      if (got < 0 && errno != EINTR) std::abort();  // No kernel that runs this lacks getrandom.
+      if (got > 0) at += got, left -= static_cast<std::size_t>(got);
+    }
+    next_ = 0;
+  }
+  const Token token = tokens_[next_++];
+  return token.empty() ? Next() : token;
+}
+
+TokenTable::TokenTable() : cells_(kFirstCells) {}
+
+void TokenTable::Insert(const Token& token, Place place) {
+  if (size_ * 2 >= cells_.size()) Grow();
+  std::size_t at = Home(token);
+  while (!cells_[at].token.empty()) at = (at + 1) & (cells_.size() - 1);
+  cells_[at] = {token, place};
+  ++size_;
+}
+
+const TokenTable::Place* TokenTable::Find(const Token& token) const {
+  if (token.empty()) return nullptr;
+  for (std::size_t at = Home(token); !cells_[at].token.empty(); at = (at + 1) & (cells_.size() - 1)) {
+    if (cells_[at].token == token) return &cells_[at].place;
+  }
+  return nullptr;
+}
+
+void TokenTable::Erase(const Token& token) {
+  const std::size_t mask = cells_.size() - 1;
+  std::size_t hole = Home(token);
+  while (!(cells_[hole].token == token)) {
+    if (cells_[hole].token.empty()) return;
+    hole = (hole + 1) & mask;
+  }
+  // Those behind the hole that would no longer be found move up (no tombstones).
+  for (std::size_t at = (hole + 1) & mask; !cells_[at].token.empty(); at = (at + 1) & mask) {
+    const std::size_t home = Home(cells_[at].token);
+    if (((at - home) & mask) < ((at - hole) & mask)) continue;
+    cells_[hole] = cells_[at];
+    hole = at;
+  }
+  cells_[hole] = {};
+  --size_;
+}
+
+void TokenTable::Grow() {
+  std::vector<Cell> old(cells_.size() * 2);
+  old.swap(cells_);
+  size_ = 0;
+  for (const Cell& cell : old) {
+    if (!cell.token.empty()) Insert(cell.token, cell.place);
+  }
+}
+
+}  // namespace warren::proxy
