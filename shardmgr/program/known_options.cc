@@ -19,6 +19,7 @@ constexpr std::string_view kOptions[] = {
     "max-in-flight", "max-in-flight-bytes", "max-connections", "idle-timeout", "header-timeout", "body-timeout",
     "read-timeout", "write-timeout", "drain-timeout", "request-timeout", "settle-time", "threads", "io-threads",
     "access-log", "instance", "proxy-name", "name", "retry-limit", "max-retries", "trust-forwarded", "trusted-proxies",
+    "max-body-bytes", "max-header-bytes", "max-bytes", "expose-origin",
     // warren-worker.
     "stream", "upstream", "concurrency", "local-node", "upstream-timeout", "upstream-connections", "connect-timeout",
     "poll-interval",
