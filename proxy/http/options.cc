@@ -84,11 +84,7 @@ program::OptionSet MakeOptionSet() {
   set.Add(option);
   option = {};
   option.name = "access-log", option.placeholder = "off|-|FILE", option.default_value = "off";
-  option.help = "a line for each request: nowhere, to standard output, to a file";
-  set.Add(option);
-  option = {};
-  option.name = "access-log-format", option.placeholder = "text|json", option.default_value = "text";
-  option.choices = {"text", "json"}, option.help = "form of those lines";
+  option.help = "a line for each request, in --log-format: nowhere, to standard output, to a file";
   set.Add(option);
   option = {};
   option.name = "expose-origin", option.kind = OptionKind::kFlag;
@@ -122,7 +118,7 @@ Result<ProxyOptions> ReadOptions(const program::Parsed& parsed) {
   options.expose_origin = parsed.Flag("expose-origin");
   options.trust_forwarded = parsed.Flag("trust-forwarded");
   options.access_log = parsed.Text("access-log");
-  options.access_log_json = parsed.Text("access-log-format") == "json";
+  options.access_log_json = parsed.Text("log-format") == "json";
   options.instance = MakeInstance();
   options.max_body_bytes = parsed.Bytes("max-body-bytes");
   options.max_head_bytes = parsed.Bytes("max-header-bytes");
