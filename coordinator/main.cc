@@ -1,0 +1,141 @@
+// warren-coordinator: the control plane daemon. Options, then the parts, then it runs until a signal.
+#include <boost/asio/io_context.hpp>
+#include <future>
+#include <iostream>
+#include <thread>
+
+#include "coordinator/api/server.h"
+#include "coordinator/clock.h"
+#include "coordinator/reconciler.h"
+#include "coordinator/telemetry.h"
+#include "shardmgr/program/logging.h"
+#include "shardmgr/program/options.h"
+#include "shardmgr/program/settings.h"
+#include "shardmgr/program/signals.h"
+
+namespace warren::coordinator {
+namespace {
+
+using program::Log;
+using program::LogLevel;
+using program::OptionKind;
+using program::Parsed;
+
+constexpr std::chrono::seconds kStopPatience{3};
+constexpr std::chrono::milliseconds kShortestInterval{100};
+
+program::OptionSet Options() {
+  using namespace program;  // NOLINT: the names of option groups.
+  OptionSet options("warren-coordinator", "[OPTIONS]",
+                    "Keeps the shards of sharded exchanges right on every node of a RabbitMQ cluster.");
+  options.Take(kManagementOption | kNodeOption | kNodeAddressOption | kCredentialOptions | kTlsOption | kLogOptions)
+      .Add({.name = "policies-dir", .placeholder = "DIR",
+            .help = "Folder of *.json files with definitions and policies, beside the broker's global parameters."})
+      .Add({.name = "interval", .kind = OptionKind::kDuration, .placeholder = "DURATION", .default_value = "5s",
+            .help = "Pause between two runs."})
+      .Add({.name = "once", .kind = OptionKind::kFlag, .help = "Converge once, print a summary and exit."})
+      .Listen("127.0.0.1:15680", "Where the REST API listens; a loopback address.")
+      .MetricsListen("127.0.0.1:15681");
+  return options;
+}
+
+Result<ReconcilerOptions> Settings(const Parsed& parsed) {
+  auto credentials = program::ReadCredentials(parsed);
+  if (!credentials) return tl::unexpected(credentials.error());
+  if (parsed.Duration("interval") < kShortestInterval) {
+    return Fail(ErrorCode::kUsage, "is at least 100ms", parsed.Origin("interval"));
+  }
+  ReconcilerOptions options;
+  options.interval = parsed.Duration("interval");
+  options.policies_dir = parsed.Text("policies-dir");
+  options.management.urls = parsed.List("management");
+  options.management.user = credentials->user;
+  options.management.password = credentials->password;
+  options.management.tls_ca_file = parsed.Text("tls-ca-file");
+  options.pool.credentials = *credentials;
+  options.pool.tls_ca_file = parsed.Text("tls-ca-file");
+  options.pool.node_addresses = parsed.NodeAddresses();
+  for (const amqp::Endpoint& node : parsed.Endpoints("node")) options.pool.tls = options.pool.tls || node.tls;
+  return options;
+}
+
+int Explain(const Error& error) {
+  std::cerr << "warren-coordinator: " << error.ToString() << "\n";
+  return ExitCode(error.code);
+}
+
+/// --once: what became of each stream, and the exit code.
+int Summarise(const Snapshot& snapshot, const RunReport& report) {
+  if (report.outcome == RunOutcome::kUnobserved) return Explain(*snapshot.observation_error);
+  bool all_ready = report.outcome == RunOutcome::kConverged && snapshot.problems.empty();
+  for (const StreamStatus& stream : snapshot.streams) {
+    all_ready = all_ready && stream.ready();
+    std::cout << stream.plan.vhost << " " << stream.plan.exchange << ": " << stream.state() << ", "
+              << stream.plan.shards.size() << " shards\n";
+    for (const TimedCondition& timed : stream.conditions) {
+      if (timed.condition.type == ConditionType::kReady) continue;
+      std::cout << "  " << timed.condition.reason << ": " << timed.condition.message << "\n";
+    }
+  }
+  for (const Condition& problem : snapshot.problems) std::cout << problem.reason << ": " << problem.message << "\n";
+  std::cout << snapshot.streams.size() << " streams, " << report.applied << " actions done, " << report.failed << " failed\n";
+  return all_ready ? 0 : ExitCode(ErrorCode::kPartial);
+}
+
+int RunOnce(Reconciler& reconciler) {
+  const RunReport report = reconciler.Converge();
+  return Summarise(*reconciler.snapshot(), report);
+}
+
+/// Runs the loop on a thread of its own until a signal; then waits a little for it to end.
+int RunUntilSignal(Reconciler& reconciler) {
+  boost::asio::io_context io{1};
+  program::Signals signals(io.get_executor(), [&io] { io.stop(); });
+  std::promise<void> ended;
+  std::thread loop([&] {
+    reconciler.Run();
+    ended.set_value();
+  });
+  program::NotifyReady();
+  io.run();
+  program::NotifyStopping();
+  reconciler.Stop();
+  if (ended.get_future().wait_for(kStopPatience) != std::future_status::ready) {
+    // It waits for an answer of the management API that does not come; it holds nothing worth saving.
+    Log(LogLevel::kWarning, "a request is still waiting for its answer; leaving without it");
+    std::_Exit(0);
+  }
+  loop.join();
+  return 0;
+}
+
+int RunDaemon(const Parsed& parsed, Reconciler& reconciler) {
+  auto metrics = std::make_shared<program::Metrics>("warren-coordinator");
+  RegisterTelemetry(*metrics, reconciler);
+  const auto context = [&reconciler] {
+    return ApiContext{reconciler.snapshot(), NowMs(), reconciler.interval(), [&reconciler] { reconciler.Trigger(); }};
+  };
+  const auto readiness = [&reconciler] {
+    return CoordinatorReadiness(*reconciler.snapshot(), NowMs(), reconciler.interval());
+  };
+  auto admin = program::AdminServer::Start(parsed.ListenAddress("metrics-listen"), metrics, readiness);
+  if (!admin) return Explain(admin.error());
+  auto api = ApiServer::Start(parsed.ListenAddress("listen"), context);
+  if (!api) return Explain(api.error());
+  return RunUntilSignal(reconciler);
+}
+
+int Main(int argc, char** argv) {
+  const auto [parsed, exit_code] = program::ParseOrExplain(Options(), argc, argv);
+  if (!parsed) return exit_code;
+  program::ConfigureLogging(*parsed);
+  auto settings = Settings(*parsed);
+  if (!settings) return Explain(settings.error());
+  Reconciler reconciler(std::move(*settings));
+  return parsed->Flag("once") ? RunOnce(reconciler) : RunDaemon(*parsed, reconciler);
+}
+
+}  // namespace
+}  // namespace warren::coordinator
+
+int main(int argc, char** argv) { return warren::coordinator::Main(argc, argv); }

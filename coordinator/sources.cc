@@ -1,0 +1,74 @@
+// See sources.h.
+#include "coordinator/sources.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "policies/file.h"
+
+namespace warren::coordinator {
+namespace {
+
+namespace fs = std::filesystem;
+
+Result<std::vector<fs::path>> ListFiles(const std::string& directory) {
+  std::error_code error;
+  fs::directory_iterator entries(directory, error);
+  if (error) {
+    return Fail(ErrorCode::kConfiguration, "cannot be read (" + error.message() + "); --policies-dir names a folder of *.json files",
+                directory);
+  }
+  std::vector<fs::path> files;
+  for (; entries != fs::directory_iterator(); entries.increment(error)) {
+    if (error) break;
+    std::error_code ignored;
+    if (entries->path().extension() == ".json" && entries->is_regular_file(ignored)) files.push_back(entries->path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+Result<std::vector<Parameter>> ReadPolicies(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return Fail(ErrorCode::kConfiguration, "cannot be opened", path.string());
+  std::string text(policies::kMaxPoliciesFileBytes + 1, '\0');
+  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (file.bad()) return Fail(ErrorCode::kConfiguration, "cannot be read", path.string());
+  text.resize(static_cast<std::size_t>(file.gcount()));
+  return policies::ParsePoliciesFile(text, path.string());
+}
+
+void Override(Sources& sources, Parameter parameter) {
+  for (Parameter& existing : sources.parameters) {
+    if (existing.name != parameter.name) continue;
+    sources.notices.push_back("'" + parameter.name + "' of " + parameter.source + " overrides that of " + existing.source);
+    existing = std::move(parameter);
+    return;
+  }
+  sources.parameters.push_back(std::move(parameter));
+}
+
+}  // namespace
+
+Sources GatherSources(const std::vector<Parameter>& global_parameters, const std::string& directory) {
+  Sources sources;
+  sources.parameters = global_parameters;
+  if (directory.empty()) return sources;
+  const auto files = ListFiles(directory);
+  if (!files) {
+    sources.problems.push_back(files.error());
+    return sources;
+  }
+  for (const fs::path& file : *files) {
+    auto parameters = ReadPolicies(file);
+    if (!parameters) {
+      sources.problems.push_back(parameters.error());
+      continue;
+    }
+    for (Parameter& parameter : *parameters) Override(sources, std::move(parameter));
+  }
+  return sources;
+}
+
+}  // namespace warren::coordinator

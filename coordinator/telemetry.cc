@@ -1,0 +1,155 @@
+// See telemetry.h.
+#include "coordinator/telemetry.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/histogram.h>
+
+#include "coordinator/clock.h"
+
+namespace warren::coordinator {
+namespace {
+
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<prometheus::ClientMetric::Label>;
+
+constexpr int kStaleIntervals = 3;
+constexpr ShardState kShardStates[] = {ShardState::kMissing,   ShardState::kDeclared, ShardState::kActive,  ShardState::kDown,
+                                       ShardState::kMisplaced, ShardState::kSurplus,  ShardState::kConflict};
+
+MetricFamily Family(const char* name, const char* help) { return {name, help, MetricType::Gauge, {}}; }
+
+void Add(MetricFamily& family, Labels labels, double value) {
+  prometheus::ClientMetric metric;
+  metric.label = std::move(labels);
+  metric.gauge.value = value;
+  family.metric.push_back(std::move(metric));
+}
+
+std::vector<MetricFamily> NodeFamilies(const Snapshot& snapshot) {
+  auto up = Family("warren_node_up", "1 when the node runs, 0 when it does not.");
+  auto reachable = Family("warren_node_reachable", "1 when the node runs and its AMQP port answers.");
+  for (const NodeStatus& node : snapshot.nodes) {
+    Add(up, {{"node", node.node.name}}, node.node.running);
+    Add(reachable, {{"node", node.node.name}}, node.node.running && node.unreachable.empty());
+  }
+  return {up, reachable};
+}
+
+std::vector<MetricFamily> StreamFamilies(const Snapshot& snapshot) {
+  auto streams = Family("warren_streams", "Streams by state.");
+  auto shards = Family("warren_shards", "Shards of a stream by state.");
+  std::map<std::string_view, int> by_state{{"ready", 0}, {"progressing", 0}, {"degraded", 0}, {"not-ready", 0}};
+  for (const StreamStatus& stream : snapshot.streams) {
+    ++by_state[stream.state()];
+    std::map<ShardState, int> counts;
+    for (const Shard& shard : stream.plan.shards) ++counts[shard.state];
+    for (const ShardState state : kShardStates) {
+      Add(shards, {{"vhost", stream.plan.vhost}, {"exchange", stream.plan.exchange}, {"state", std::string(Name(state))}},
+          counts[state]);
+    }
+  }
+  for (const auto& [state, count] : by_state) Add(streams, {{"state", std::string(state)}}, count);
+  return {streams, shards};
+}
+
+std::vector<MetricFamily> ShardFamilies(const Snapshot& snapshot) {
+  auto ready = Family("warren_shard_messages_ready", "Messages ready in the shard.");
+  auto unacked = Family("warren_shard_messages_unacked", "Messages of the shard that were delivered and not acknowledged.");
+  auto consumers = Family("warren_shard_consumers", "Consumers of the shard.");
+  auto published = Family("warren_shard_publish_messages_per_second", "Messages entering the shard, per second.");
+  auto delivered = Family("warren_shard_deliver_messages_per_second", "Messages delivered from the shard, per second.");
+  for (const StreamStatus& stream : snapshot.streams) {
+    for (const Shard& shard : stream.plan.shards) {
+      const Labels labels{{"vhost", stream.plan.vhost},
+                          {"exchange", stream.plan.exchange},
+                          {"node", shard.node},
+                          {"shard", std::to_string(shard.index)}};
+      const auto add = [&](MetricFamily& family, const auto& value) {
+        if (value) Add(family, labels, static_cast<double>(*value));
+      };
+      add(ready, shard.ready);
+      add(unacked, shard.unacked);
+      add(consumers, shard.consumers);
+      add(published, shard.publish_per_second);
+      add(delivered, shard.deliver_per_second);
+    }
+  }
+  return {ready, unacked, consumers, published, delivered};
+}
+
+class SnapshotCollector : public prometheus::Collectable {
+ public:
+  explicit SnapshotCollector(const Reconciler& reconciler) : reconciler_(reconciler) {}
+
+  std::vector<MetricFamily> Collect() const override {
+    auto families = CollectSnapshot(*reconciler_.snapshot(), NowMs());
+    auto connections = Family("warren_amqp_connections", "Open AMQP connections to nodes.");
+    Add(connections, {}, static_cast<double>(reconciler_.amqp_connections()));
+    families.push_back(std::move(connections));
+    return families;
+  }
+
+ private:
+  const Reconciler& reconciler_;
+};
+
+}  // namespace
+
+std::vector<MetricFamily> CollectSnapshot(const Snapshot& snapshot, std::int64_t now_ms) {
+  auto age = Family("warren_observation_age_seconds", "Time since the last successful observation; absent before the first.");
+  if (snapshot.observed_at_ms > 0) Add(age, {}, static_cast<double>(now_ms - snapshot.observed_at_ms) / 1000);
+  auto failing = Family("warren_observation_failing", "1 when the last observation failed.");
+  Add(failing, {}, snapshot.observation_error.has_value());
+  auto actions = Family("warren_plan_actions", "Actions that the last plan holds.");
+  Add(actions, {}, static_cast<double>(snapshot.action_count()));
+  auto problems = Family("warren_policy_problems", "Definitions, policies, globals and files that are not valid.");
+  Add(problems, {}, static_cast<double>(snapshot.problems.size()));
+
+  std::vector<MetricFamily> all{age, failing, actions, problems};
+  for (auto* make : {NodeFamilies, StreamFamilies, ShardFamilies}) {
+    for (MetricFamily& family : make(snapshot)) all.push_back(std::move(family));
+  }
+  return all;
+}
+
+void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
+  auto& registry = metrics.registry();
+  auto& duration = prometheus::BuildHistogram()
+                       .Name("warren_reconcile_duration_seconds")
+                       .Help("Time of a run: observing, planning and applying until nothing was left to do.")
+                       .Register(registry)
+                       .Add({}, program::LatencyBuckets());
+  auto& runs = prometheus::BuildCounter().Name("warren_reconciles_total").Help("Runs by outcome.").Register(registry);
+  for (const auto outcome : {RunOutcome::kConverged, RunOutcome::kPartial, RunOutcome::kUnobserved}) {
+    runs.Add({{"outcome", std::string(Name(outcome))}});
+  }
+  auto& actions = prometheus::BuildCounter()
+                      .Name("warren_actions_total")
+                      .Help("Actions that were tried, by kind and outcome.")
+                      .Register(registry);
+  reconciler.SetListeners(
+      [&duration, &runs](const RunReport& report) {
+        duration.Observe(report.took.count());
+        runs.Add({{"outcome", std::string(Name(report.outcome))}}).Increment();
+      },
+      [&actions](const StreamOutcome& outcome) {
+        for (const ActionOutcome& action : outcome.actions) {
+          if (!action.attempted) continue;
+          actions.Add({{"kind", std::string(Name(action.kind))}, {"outcome", action.result ? "done" : "failed"}}).Increment();
+        }
+      });
+  metrics.Register(std::make_shared<SnapshotCollector>(reconciler));
+}
+
+program::Readiness CoordinatorReadiness(const Snapshot& snapshot, std::int64_t now_ms, std::chrono::milliseconds interval) {
+  const std::string error = snapshot.observation_error ? snapshot.observation_error->ToString() : std::string();
+  if (snapshot.observed_at_ms == 0) {
+    return {false, error.empty() ? "the cluster was not observed yet" : "the cluster was never observed: " + error};
+  }
+  const std::int64_t age_ms = now_ms - snapshot.observed_at_ms;
+  if (error.empty() || age_ms <= kStaleIntervals * interval.count()) return {true, {}};
+  return {false, "the last observation is " + std::to_string(age_ms / 1000) + " s old: " + error};
+}
+
+}  // namespace warren::coordinator
