@@ -17,8 +17,22 @@ Result<void> DeclareOnItsNode(const Client& client, const Action& action) {
               "declaring queue '" + action.queue + "' of virtual host '" + action.vhost + "'");
 }
 
+/// Where rejected and expired requests go, before any queue names it.
+Result<void> DeclareDeadLetterExchange(const Client& client, const Action& action) {
+  Exchange exchange;
+  exchange.vhost = action.vhost;
+  exchange.name = action.exchange;
+  exchange.type = "headers";
+  exchange.durable = true;
+  auto declared = client.PutExchange(exchange);
+  if (!declared) return tl::unexpected(declared.error());
+  return {};
+}
+
 Result<void> Perform(const Client& client, const Action& action) {
   switch (action.kind) {
+    case ActionKind::kDeclareDeadLetterExchange:
+      return DeclareDeadLetterExchange(client, action);
     case ActionKind::kDeclareShard:
       return DeclareOnItsNode(client, action);
     case ActionKind::kBindShard: {

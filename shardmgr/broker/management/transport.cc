@@ -34,7 +34,7 @@ void InitializePool() {
 }
 
 struct Endpoint {
-  std::string url;
+  std::string url;  ///< For messages: without what may be a password.
   std::optional<Error> error;  ///< Why this URL cannot be used.
   std::unique_ptr<http_client> client;
 };
@@ -57,7 +57,10 @@ std::optional<Error> CheckUrl(const std::string& url) {
 }
 
 Endpoint MakeEndpoint(const std::string& url, const ClientOptions& options) {
-  Endpoint endpoint{url, CheckUrl(url), nullptr};
+  const std::size_t at = url.find('@');
+  const std::size_t slashes = url.find("//");
+  const bool secret = at != std::string::npos && slashes != std::string::npos;
+  Endpoint endpoint{secret ? url.substr(0, slashes + 2) + "…" + url.substr(at) : url, CheckUrl(url), nullptr};
   if (endpoint.error) return endpoint;
   http_client_config config;
   config.set_timeout(options.timeout);
@@ -122,15 +125,13 @@ Error NamedFailure(const web::http::http_exception& failure, const Progress& pro
     return {ErrorCode::kUnavailable,
             "the TLS handshake failed; see whether the port speaks TLS and give its authority with --tls-ca-file", {}};
   }
-  if (says("HTTP status line") && failure.error_code().value() == 0) {
-    return {ErrorCode::kProtocol, "the answer is not HTTP; give --management the URL of the management listener", {}};
-  }
   if (progress.answered) {
     return {ErrorCode::kUnavailable,
             "the connection was closed in the middle of the answer; see the broker's log, and what stands between", {}};
   }
   return {ErrorCode::kUnavailable,
-          "the connection was closed without an answer (" + words + "); see whether the management listener is there", {}};
+          "the connection was closed without an HTTP answer; see whether this is the management listener (by default port "
+          "15672), and what stands between", {}};
 }
 
 /// Any failure that cpprestsdk throws, as an Error.

@@ -19,7 +19,7 @@ class Transport {
   ~Transport();
 
   std::size_t size() const;                         ///< Number of URLs.
-  const std::string& url(std::size_t index) const;  ///< As the user gave it.
+  const std::string& url(std::size_t index) const;  ///< As given, without user name and password.
 
   /// Blocks for at most the timeout. Errors: kUnavailable, kTimeout, kProtocol (not HTTP, or too
   /// long), kConfiguration; without context.

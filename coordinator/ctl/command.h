@@ -1,0 +1,82 @@
+// Command: one verb of warrenctl, and what it gets to work with.
+//
+// commands.cc holds the table of all of them; each group of verbs has a file of its own. A command
+// writes its result to Context::out and returns 0, another exit code, or an Error that main prints.
+#pragma once
+
+#include <iosfwd>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "coordinator/ctl/table.h"
+#include "policies/error.h"
+#include "policies/parameter.h"
+#include "shardmgr/broker/management/client.h"
+
+namespace warren::ctl {
+
+/// What one run of warrenctl knows. One thread.
+struct Context {
+  std::vector<std::string> arguments;  ///< After the command's name; their number has been checked.
+  std::string vhost = "/";
+  bool vhost_given = false;  ///< Lists show every virtual host unless one is named.
+  int priority = 0;          ///< set_policy
+  std::string apply_to = "exchanges";
+  std::string user = "guest";
+  std::vector<Parameter> file_parameters;  ///< Of --policies-dir; win over the broker's.
+  bool has_policies_dir = false;
+  Format format = Format::kTable;
+  bool quiet = false;
+  const management::Client* client = nullptr;
+  std::ostream* out = nullptr;
+  std::ostream* err = nullptr;
+
+  /// A line about what is going on; only for people (format table, not quiet).
+  void Say(std::string_view line) const;
+  /// "Warning: …" on stderr.
+  void Warn(std::string_view line) const;
+  void Print(const Table& table) const;
+};
+
+struct Command {
+  std::string_view name;     ///< With underscores; dashes are accepted as well.
+  std::string_view usage;    ///< Arguments: "COMPONENT NAME VALUE"; "[NAME]" may be left out.
+  std::string_view summary;  ///< One line.
+  std::string_view help;     ///< The rest.
+  std::size_t min_arguments = 0;
+  std::size_t max_arguments = 0;
+  Result<int> (*run)(const Context&) = nullptr;
+};
+
+/// All commands, in the order of the help text.
+const std::vector<Command>& Commands();
+
+/// The command of that name, dashes being as good as underscores; kUsage with the nearest one when there is none.
+Result<const Command*> FindCommand(std::string_view name);
+
+/// kUsage when there are too few or too many arguments.
+Result<void> CheckArguments(const Command& command, const std::vector<std::string>& arguments);
+
+/// Usage, summary and help of one command.
+std::string HelpOf(const Command& command);
+/// One line for each command.
+std::string CommandList();
+
+// The commands. parameters.cc:
+Result<int> SetParameter(const Context& context);
+Result<int> ClearParameter(const Context& context);
+Result<int> ListParameters(const Context& context);
+// stream_policies.cc:
+Result<int> SetPolicy(const Context& context);
+Result<int> ClearPolicy(const Context& context);
+Result<int> ListPolicies(const Context& context);
+// lists.cc:
+Result<int> ListStreams(const Context& context);
+Result<int> ListShards(const Context& context);
+Result<int> ListNodes(const Context& context);
+// plan_apply.cc:
+Result<int> ShowPlan(const Context& context);
+Result<int> ApplyPlan(const Context& context);
+
+}  // namespace warren::ctl
