@@ -1,0 +1,361 @@
+"""The control plane on a real cluster of three: shards appear where they belong, stay right, and nothing
+that users or the network do wrong stops the coordinator or spoils another stream."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+import requests
+
+from support import amqp
+from support.management import part
+from support.ports import free_port
+from support.waiting import always, wait_until
+
+CLUSTER_STATISTICS_MS = 1000
+DEFINITION = {"local-username": "guest", "shards-per-node": 2, "routing-key": "1234"}
+EXCHANGE = "shard.logs_stream"
+HTTP = requests.Session()
+HTTP.trust_env = False
+
+
+def get(program, path, status=200):
+    """JSON of an endpoint of the REST API."""
+    answer = HTTP.get(f"{program.api}/{path}", timeout=10)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def stream(program, exchange, vhost="/"):
+    """Status of one stream."""
+    return get(program, f"streams/{part(vhost)}/{part(exchange)}")
+
+
+def reasons(program, exchange, vhost="/"):
+    """Reasons of a stream's conditions."""
+    return {condition["reason"] for condition in stream(program, exchange, vhost)["conditions"]}
+
+
+def expected_shards(cluster, exchange=EXCHANGE, count=2):
+    """Names of the shards that a stream has on every node, with the node."""
+    return {f"stream: {exchange} - {node} - {index}": node for node in cluster.names for index in range(count)}
+
+
+def assert_six(cluster, api, exchange=EXCHANGE, key="1"):
+    """Exactly the six queues, each on its node, bound once with the reduced weight."""
+    shards = api.wait_shards(exchange, 6)
+    assert {name: queue["node"] for name, queue in shards.items()} == expected_shards(cluster, exchange)
+    bindings = api.bindings(exchange)
+    assert sorted((entry["destination"], entry["routing_key"]) for entry in bindings) == \
+        sorted((name, key) for name in shards)
+
+
+def once(programs, cluster, *arguments, **options):
+    """warren-coordinator --once."""
+    urls = [part for url in cluster.management for part in ("--management", url)]
+    return programs.run("warren-coordinator", *urls, "--once", *arguments, **options)
+
+
+def test_six_queues_each_on_its_node_and_bound_once(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    program = programs.coordinator(cluster)
+    clean.declare_exchange(EXCHANGE)
+    clean.declare_exchange("unmatched")
+    assert_six(cluster, clean)
+    wait_until(lambda: stream(program, EXCHANGE)["state"] == "ready", 10)
+    assert clean.bindings("unmatched") == []
+    assert not clean.shards("unmatched")
+    assert {entry["exchange"] for entry in get(program, "streams")["streams"]} == {EXCHANGE}
+    assert {shard["wanted_key"] for shard in get(program, "shards")["shards"]} == {"1234"}
+
+
+def test_ten_thousand_routing_keys_spread_over_all_shards(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    assert once(programs, cluster).returncode == 0
+    shards = clean.wait_shards(EXCHANGE, 6)
+    with amqp.connect(cluster.amqp[0]) as connection:
+        channel = connection.channel()
+        for number in range(10_000):
+            channel.basic_publish(EXCHANGE, f"key-{number}", b"x")
+    counts = {}
+
+    def all_there():
+        counts.update({name: amqp.ready_count(cluster.amqp[0], name) for name in shards})
+        return sum(counts.values()) == 10_000
+    wait_until(all_there, 30, lambda: counts)
+    assert min(counts.values()) >= 10_000 / 12 and max(counts.values()) <= 10_000 / 3, counts
+
+
+def test_random_exchanges_are_sharded_too(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange("shard.random", "x-random")
+    program = programs.coordinator(cluster)
+    shards = clean.wait_shards("shard.random", 6)
+    assert {name: queue["node"] for name, queue in shards.items()} == expected_shards(cluster, "shard.random")
+    wait_until(lambda: stream(program, "shard.random")["ready"], 10)
+
+
+def test_policies_that_come_later_and_raised_shards_per_node(cluster, clean, programs):
+    clean.declare_exchange(EXCHANGE)
+    programs.coordinator(cluster)
+    always(lambda: not clean.shards(EXCHANGE), 1.5)
+    clean.define_stream("my_stream", DEFINITION | {"shards-per-node": 1}, r"^shard\.")
+    clean.wait_shards(EXCHANGE, 3)
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    assert_six(cluster, clean)
+
+
+def test_once_says_what_it_did(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    first = once(programs, cluster)
+    assert first.returncode == 0, first.stderr
+    assert "12 actions done" in first.stdout and f"{EXCHANGE}: ready, 6 shards" in first.stdout
+    assert_six(cluster, clean)
+    second = once(programs, cluster)
+    assert second.returncode == 0 and "0 actions done" in second.stdout
+    clean.set_global("stream-definition.broken", {"shards-per-node": 0})
+    assert once(programs, cluster).returncode == 3
+
+
+def test_http_streams_get_the_dead_letter_exchange(cluster, clean, programs):
+    clean.define_stream("web", {"http": True, "queue": {"arguments": {"x-max-length": 7}}}, "^web$")
+    clean.declare_exchange("web")
+    assert once(programs, cluster).returncode == 0
+    shards = clean.wait_shards("web", 3)
+    for queue in shards.values():
+        assert queue["arguments"]["x-dead-letter-exchange"] == "warren.dead"
+        assert queue["arguments"]["x-max-length"] == 7
+        assert queue["arguments"]["x-queue-type"] == "classic"
+    assert clean.get("exchanges/%2F/warren.dead")["type"] == "headers"
+
+
+def test_killed_in_the_middle_of_an_apply_nothing_is_there_twice(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    names = [f"shard.{number}" for number in range(40)]
+    for name in names:
+        clean.declare_exchange(name)
+    for _ in range(3):
+        program = programs.coordinator(cluster, ready=False)
+        before = len(clean.queues(prefix="stream: "))
+        wait_until(lambda count=before: len(clean.queues(prefix="stream: ")) > min(count + 20, 239), 30, interval=0.01)
+        program.kill()
+    program = programs.coordinator(cluster)
+    for name in names:
+        shards = clean.wait_shards(name, 6, timeout=60)
+        assert {queue: entry["node"] for queue, entry in shards.items()} == expected_shards(cluster, name)
+    wait_until(lambda: get(program, "plan")["action_count"] == 0, 20)
+    assert len(clean.queues(prefix="stream: ")) == 240
+
+
+BAD = {
+    "bad.user": ({"local-username": "nobody-knows-me"}, "x-consistent-hash"),
+    "bad.key": ({"routing-key": "ten"}, "x-consistent-hash"),
+    "bad.kind": ({}, "direct"),
+    "bad.zero": ({"shards-per-node": 0}, "x-consistent-hash"),
+    "bad.negative": ({"shards-per-node": -1}, "x-consistent-hash"),
+    "bad.half": ({"shards-per-node": 1.5}, "x-consistent-hash"),
+    "bad.text": ({"shards-per-node": "2"}, "x-consistent-hash"),
+    "bad.huge": ({"shards-per-node": 1e9}, "x-consistent-hash"),
+    "bad.unknown": ({"shard-per-node": 2}, "x-consistent-hash"),
+    "bad.later": ({"placement": "stable"}, "x-consistent-hash"),
+}
+
+
+def test_bad_definitions_spoil_their_own_stream_alone(cluster, clean, programs):
+    for name, (definition, kind) in BAD.items():
+        clean.declare_exchange(name, kind)
+        clean.define_stream(name, definition, f"^{name}$".replace(".", r"\."))
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    clean.define_stream("badpattern", DEFINITION, "(")
+    clean.define_stream("nowhere", DEFINITION, "^x", vhost="not-there")
+    program = programs.coordinator(cluster)
+    assert_six(cluster, clean)
+    for name in BAD:
+        found = stream(program, name)
+        assert not found["ready"], found
+        messages = [condition["message"] for condition in found["conditions"] if condition["blocks"]]
+        assert messages and all(messages), found
+        assert not clean.shards(name)
+    problems = json.dumps(get(program, "streams")["problems"])
+    assert "badpattern" in problems and "not-there" in problems, problems
+    assert "NotSupportedYet" in reasons(program, "bad.later")
+    since = {condition["reason"]: condition["since_ms"] for condition in stream(program, "bad.kind")["conditions"]}
+    generation = stream(program, "bad.kind")["observation"]["generation"]
+    wait_until(lambda: stream(program, "bad.kind")["observation"]["generation"] > generation, 10)
+    assert since == {condition["reason"]: condition["since_ms"] for condition in stream(program, "bad.kind")["conditions"]}
+
+
+def test_files_are_a_second_source_and_a_bad_one_spoils_nothing_else(cluster, clean, programs, tmp_path):
+    clean.set_global("stream-definition.my_stream", DEFINITION | {"shards-per-node": 1})
+    good = {"stream-definition.my_stream": DEFINITION,
+            "stream-policy.%2F.my_stream": {"pattern": r"^shard\.", "definition": {"stream-definition": "my_stream"}}}
+    (tmp_path / "10-good.json").write_text(json.dumps(good))
+    (tmp_path / "20-half.json").write_text('{"stream-definition.a": {')
+    (tmp_path / "30-double.json").write_text('{"stream.http": true, "stream.http": false}')
+    (tmp_path / "40-unknown.json").write_text('{"stream-definitions.a": {}}')
+    (tmp_path / "50-key.json").write_text('{"stream-definition.b": {"shards": 2}}')
+    (tmp_path / "readme.txt").write_text("not for us")
+    clean.declare_exchange(EXCHANGE)
+    program = programs.coordinator(cluster, "--policies-dir", tmp_path)
+    assert_six(cluster, clean)
+    status = get(program, "streams")
+    problems = json.dumps(status["problems"])
+    for name in ("20-half.json", "30-double.json", "40-unknown.json", "50-key.json"):
+        assert name in problems, problems
+    assert any("my_stream" in notice for notice in status["notices"])
+    sources = {entry["name"]: entry["source"] for entry in get(program, "definitions")["definitions"]}
+    assert sources["my_stream"].endswith("10-good.json")
+    shutil.rmtree(tmp_path)
+    wait_until(lambda: str(tmp_path) in json.dumps(get(program, "streams")["problems"]), 10)
+    assert program.running()
+
+
+def test_a_queue_with_other_arguments_is_left_alone_and_reported(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION | {"shards-per-node": 1}, r"^(shard|other)\.")
+    clean.declare_exchange(EXCHANGE)
+    clean.declare_exchange("other.one")
+    name = f"stream: {EXCHANGE} - {cluster.names[0]} - 0"
+    clean.put(f"queues/%2F/{part(name)}", {"durable": True, "arguments": {"x-max-length": 3}})
+    program = programs.coordinator(cluster)
+    clean.wait_shards("other.one", 3)
+    wait_until(lambda: any(shard["state"] == "conflict" for shard in stream(program, EXCHANGE)["shards"]), 15)
+    assert clean.shards(EXCHANGE)[name]["arguments"]["x-max-length"] == 3
+
+
+@pytest.mark.parametrize("mode", ["error500", "html", "half", "half_json", "nothing", "cut"])
+def test_an_api_that_misbehaves_is_survived(cluster, clean, programs, relay, mode):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    between = relay(cluster.management[0])
+    port = free_port()
+    program = programs.start("warren-coordinator", "--management", between.url, "--interval", "500ms", "--listen",
+                             f"127.0.0.1:{port}")
+    program.api = f"http://127.0.0.1:{port}/api/v1"
+    between.mode = mode
+    wait_until(lambda: get(program, "streams")["observation"]["error"], 30)
+    wait_until(lambda: not program.is_ready(), 30)
+    assert program.metric("warren_observation_failing") == 1
+    if mode == "nothing":
+        started = time.monotonic()
+        assert program.terminate(20) == 0
+        assert time.monotonic() - started < 6
+        return
+    between.mode = "pass"
+    clean.declare_exchange(EXCHANGE)
+    assert_six(cluster, clean)
+    wait_until(program.is_ready, 20)
+    assert get(program, "streams")["observation"]["error"] is None
+
+
+def test_exit_codes_when_nothing_can_be_observed(cluster, clean, programs, tmp_path):
+    secret = tmp_path / "password"
+    secret.write_text("wrong\n")
+    secret.chmod(0o600)
+    wrong = once(programs, cluster, "--password-file", secret)
+    assert wrong.returncode == 78 and "password" in wrong.stderr, wrong
+    closed = programs.run("warren-coordinator", "--once", "--management", f"http://127.0.0.1:{free_port()}")
+    assert closed.returncode == 69 and "127.0.0.1" in closed.stderr, closed
+    assert once(programs, cluster, "--intervall", "5s").returncode == 64
+    assert once(programs, cluster, "--password", "x").returncode == 64
+    assert once(programs, cluster, env={"WARREN_INTERVALL": "5s"}).returncode == 78
+    assert once(programs, cluster, env={"WARREN_PASSWORD": "guest"}).returncode == 0
+    assert clean.nodes()
+
+
+def test_the_rest_api_refuses_strangers_and_survives_rubbish(cluster, clean, programs):
+    assert clean.nodes()
+    program = programs.coordinator(cluster)
+    base = program.api.removesuffix("/api/v1")
+    assert {entry["name"] for entry in get(program, "nodes")["nodes"]} == set(cluster.names)
+    answer = HTTP.delete(f"{program.api}/streams", timeout=5)
+    assert answer.status_code == 405 and answer.headers["Allow"] == "GET"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    for method in ("PUT", "PATCH", "OPTIONS", "TRACE", "BREW"):
+        assert HTTP.request(method, f"{program.api}/nodes", timeout=5).status_code == 405, method
+    assert HTTP.post(f"{program.api}/reconcile", timeout=5).status_code == 202
+    assert HTTP.get(f"{program.api}/streams/%2F/nothing%20here", timeout=5).status_code == 404
+    assert HTTP.get(f"{base}/healthz", timeout=5).status_code == 200
+    address = base.removeprefix("http://").split(":")
+    for rubbish in (b"GET /api/v1/streams/%zz/%2 HTTP/1.1\r\n\r\n", b"GET http://[ HTTP/1.1\r\nHost: x\r\n\r\n", b"\0" * 4096,
+                    b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n", b"GET \xff\xfe HTTP/1.1\r\n\r\n", b"\r\n\r\n",
+                    b"GET //../../%00 HTTP/9.9\r\nContent-Length: -1\r\n\r\n",
+                    b"POST /api/v1/reconcile HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"):
+        with socket.create_connection((address[0], int(address[1])), 5) as connection:
+            connection.sendall(rubbish)
+            connection.shutdown(socket.SHUT_WR)
+            connection.settimeout(2)
+            try:
+                while connection.recv(65536):
+                    pass
+            except OSError:
+                pass
+        assert program.running(), rubbish
+    assert get(program, "nodes")["nodes"]
+    elsewhere = programs.run("warren-coordinator", "--listen", "0.0.0.0:15999", "--metrics-listen", "127.0.0.1:0")
+    assert elsewhere.returncode == 78 and "loopback" in elsewhere.stderr
+
+
+def test_metrics_pass_promtool_and_vanish_with_their_stream(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    program = programs.coordinator(cluster)
+    clean.wait_shards(EXCHANGE, 6)
+    amqp.publish_many(cluster.amqp[0], EXCHANGE, [f"k{number}" for number in range(60)])
+    wait_until(lambda: program.metric("warren_shard_messages_ready", exchange=EXCHANGE) == 60, 20)
+    assert program.metric("warren_node_up") == 3
+    assert program.metric("warren_shards", exchange=EXCHANGE, state="active") == 6
+    assert program.metric("warren_actions_total", kind="bind-shard", outcome="done") == 6
+    assert program.metric("warren_amqp_connections") >= 3
+    check = subprocess.run(["promtool", "check", "metrics"], input=program.metrics_text(), text=True, capture_output=True,
+                           check=False)
+    assert check.returncode == 0, check.stdout + check.stderr
+    clean.clear_global("stream-policy.%2F.my_stream")
+    wait_until(lambda: EXCHANGE not in program.metrics_text(), 15)
+    assert HTTP.get(f"{program.metrics}/nothing", timeout=5).status_code == 404
+    assert HTTP.post(f"{program.metrics}/metrics", timeout=5).status_code == 405
+
+
+def test_a_node_whose_port_refuses_is_unreachable_and_the_others_go_on(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    blocked = f"{cluster.names[2]}=127.0.0.1:{free_port()}"
+    program = programs.coordinator(cluster, "--node-address", blocked)
+    shards = clean.wait_shards(EXCHANGE, 4)
+    assert {queue["node"] for queue in shards.values()} == set(cluster.names[:2])
+    node = next(entry for entry in get(program, "nodes")["nodes"] if entry["name"] == cluster.names[2])
+    assert node["running"] and not node["reachable"] and node["detail"]
+
+
+def test_a_node_that_dies_and_returns(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    program = programs.coordinator(cluster, "--management", cluster.management[0])
+    assert_six(cluster, clean)
+    cluster.kill(2)
+    wait_until(lambda: program.metric("warren_node_up") == 2, 30)
+    wait_until(lambda: sum(s["state"] == "down" for s in stream(program, EXCHANGE)["shards"]) == 2, 30)
+    clean.declare_exchange("shard.later")
+    clean.wait_shards("shard.later", 4)
+    cluster.start_node(2)
+    assert_six(cluster, clean)
+    clean.wait_shards("shard.later", 6)
+
+
+def test_a_node_that_joins_gets_its_shards(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    program = programs.coordinator(cluster)
+    assert_six(cluster, clean)
+    name = cluster.join()
+    wait_until(lambda: len(clean.shards(EXCHANGE)) == 8, 6, lambda: program.log_tail())
+    shards = clean.wait_shards(EXCHANGE, 8, 5)
+    assert {queue for queue, entry in shards.items() if entry["node"] == name} == \
+        {f"stream: {EXCHANGE} - {name} - {index}" for index in range(2)}
+    program.process.send_signal(signal.SIGTERM)
+    assert program.wait(10) == 0
