@@ -1,4 +1,6 @@
 // set_parameter, clear_parameter, list_parameters: stream definitions and global defaults.
+#include <limits>
+
 #include "coordinator/ctl/command.h"
 #include "coordinator/ctl/user_parameters.h"
 #include "policies/json.h"
@@ -10,6 +12,7 @@ namespace {
 
 constexpr std::string_view kDefinitionComponent = "stream-definition";
 constexpr std::string_view kGlobalComponent = "stream";
+constexpr std::size_t kWholeValue = std::numeric_limits<std::size_t>::max();
 
 struct Target {
   std::string parameter;  ///< Name of the global parameter.
@@ -78,8 +81,10 @@ Result<int> ListParameters(const Context& context) {
     if (name->kind == policies::ParameterKind::kPolicy) continue;
     if (auto valid = policies::ValidateParameter(parameter); !valid) context.Warn(valid.error().ToString());
     const bool is_definition = name->kind == policies::ParameterKind::kDefinition;
-    table.rows.push_back({is_definition ? kDefinitionComponent : kGlobalComponent, name->name, parameter.value,
-                          parameter.source});
+    // As JSON text where the format has no types, so that "4321" and 4321 stay apart.
+    const nlohmann::json value =
+        context.format == Format::kJson ? parameter.value : nlohmann::json(JsonForMessage(parameter.value, kWholeValue));
+    table.rows.push_back({is_definition ? kDefinitionComponent : kGlobalComponent, name->name, value, parameter.source});
   }
   context.Print(table);
   return 0;

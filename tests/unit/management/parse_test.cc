@@ -1,0 +1,109 @@
+// Parsers of the management API's answers, on answers as RabbitMQ 3.10 gives them.
+#include "shardmgr/broker/management/parse.h"
+
+#include <gtest/gtest.h>
+
+namespace warren::management {
+namespace {
+
+using nlohmann::json;
+
+TEST(ParseOverview, TakesAmqpListenersOnly) {
+  const auto overview = ParseOverview(json::parse(R"({"rabbitmq_version":"3.10.8","cluster_name":"c","listeners":[
+      {"node":"a@h","protocol":"amqp","ip_address":"::","port":5672,"socket_opts":[]},
+      {"node":"a@h","protocol":"clustering","ip_address":"::","port":25672},
+      {"node":"b@h","protocol":"amqp/ssl","ip_address":"10.0.0.1","port":5671}]})"));
+  ASSERT_TRUE(overview);
+  std::vector<Node> nodes(2);
+  nodes[0].name = "a@h";
+  nodes[1].name = "b@h";
+  AssignListeners(*overview, nodes);
+  ASSERT_EQ(nodes[0].listeners.size(), 1u);
+  EXPECT_EQ(nodes[0].listeners[0].address, "::");
+  ASSERT_EQ(nodes[1].listeners.size(), 1u);
+  EXPECT_EQ(nodes[1].listeners[0].port, 5671);
+}
+
+TEST(ParseOverview, RefusesAPortOutOfRangeAndNamesIt) {
+  const auto overview = ParseOverview(
+      json::parse(R"({"rabbitmq_version":"4","listeners":[{"node":"a","protocol":"amqp","port":70000}]})"));
+  ASSERT_FALSE(overview);
+  EXPECT_EQ(overview.error().code, ErrorCode::kProtocol);
+  EXPECT_NE(overview.error().message.find("'port' of listeners[0]"), std::string::npos) << overview.error().message;
+}
+
+TEST(ParseNodes, ReadsMaintenanceWhereTheBrokerTells) {
+  const auto nodes = ParseNodes(json::parse(R"([{"name":"a","running":true},
+      {"name":"b","running":true,"being_drained":true},{"name":"c","running":false,"being_drained":false},
+      {"name":"d","running":true,"maintenance":"draining"},{"name":"e","running":true,"maintenance":"regular"}])"));
+  ASSERT_TRUE(nodes);
+  EXPECT_FALSE((*nodes)[0].maintenance.has_value());
+  EXPECT_EQ((*nodes)[1].maintenance, true);
+  EXPECT_EQ((*nodes)[2].maintenance, false);
+  EXPECT_EQ((*nodes)[3].maintenance, true);
+  EXPECT_EQ((*nodes)[4].maintenance, false);
+}
+
+TEST(ParseQueues, LeavesWhatWasNotReportedUnset) {
+  const auto queues = ParseQueues(json::parse(R"([{"vhost":"/","name":"q","leader":"a@h","arguments":{"x-queue-type":"quorum"}},
+      {"vhost":"/","name":"r","node":"b@h","type":"classic","arguments":[],"messages_ready":3,"messages_unacknowledged":0,
+       "consumers":2,"message_stats":{"publish_details":{"rate":1.5}}}])"));
+  ASSERT_TRUE(queues);
+  EXPECT_EQ((*queues)[0].type, "quorum");
+  EXPECT_EQ((*queues)[0].node, "a@h");
+  EXPECT_FALSE((*queues)[0].ready.has_value());
+  EXPECT_FALSE((*queues)[0].publish_per_second.has_value());
+  EXPECT_EQ((*queues)[1].ready, 3u);
+  EXPECT_EQ((*queues)[1].publish_per_second, 1.5);
+  EXPECT_FALSE((*queues)[1].deliver_per_second.has_value());
+  EXPECT_TRUE((*queues)[1].arguments.is_object());
+}
+
+TEST(ParseQueues, NamesTheFieldThatIsWrong) {
+  const auto queues = ParseQueues(json::parse(R"([{"vhost":"/","name":"q"},{"vhost":"/","name":7}])"));
+  ASSERT_FALSE(queues);
+  EXPECT_EQ(queues.error().code, ErrorCode::kProtocol);
+  EXPECT_NE(queues.error().message.find("'name' of queues[1]"), std::string::npos) << queues.error().message;
+}
+
+TEST(ParseQueues, RefusesWhatIsNoList) {
+  EXPECT_FALSE(ParseQueues(json::parse(R"({"error":"x"})")));
+  EXPECT_FALSE(ParseQueues(json::parse("[null]")));
+}
+
+TEST(ParseBindings, TellsQueuesFromExchanges) {
+  const auto bindings = ParseBindings(json::parse(
+      R"([{"source":"x","vhost":"/","destination":"q","destination_type":"queue","routing_key":"1","arguments":{}},
+          {"source":"x","vhost":"/","destination":"y","destination_type":"exchange","routing_key":"","arguments":{}}])"));
+  ASSERT_TRUE(bindings);
+  EXPECT_TRUE((*bindings)[0].to_queue);
+  EXPECT_FALSE((*bindings)[1].to_queue);
+}
+
+TEST(ParseGlobalParameters, KeepsOursAndDropsForeignOnes) {
+  const auto parameters = ParseGlobalParameters(json::parse(R"([{"name":"internal_cluster_id","value":"x"},
+      {"name":"stream.routing-key","value":"1"},{"name":"stream-definition.a","value":{}}])"));
+  ASSERT_TRUE(parameters);
+  ASSERT_EQ(parameters->size(), 2u);
+  EXPECT_EQ((*parameters)[0].name, "stream-definition.a");
+  EXPECT_EQ((*parameters)[1].source, "global parameter");
+}
+
+TEST(ParseConsumers, ReadsQueueAndTag) {
+  const auto consumers = ParseConsumers(json::parse(R"([{"consumer_tag":"t","queue":{"name":"q","vhost":"/"},
+      "prefetch_count":5,"ack_required":true,"active":true,"channel_details":{"connection_name":"c"}}])"));
+  ASSERT_TRUE(consumers);
+  EXPECT_EQ((*consumers)[0].queue, "q");
+  EXPECT_EQ((*consumers)[0].prefetch, 5u);
+  EXPECT_EQ((*consumers)[0].connection, "c");
+  EXPECT_FALSE(ParseConsumers(json::parse(R"([{"consumer_tag":"t"}])")));
+}
+
+TEST(ParseUser, ReadsTagsAsListAndAsText) {
+  EXPECT_EQ(ParseUser(json::parse(R"({"name":"g","tags":["a","b"]})"))->tags, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(ParseUser(json::parse(R"({"name":"g","tags":"a,b"})"))->tags, (std::vector<std::string>{"a", "b"}));
+  EXPECT_TRUE(ParseUser(json::parse(R"({"name":"g","tags":""})"))->tags.empty());
+}
+
+}  // namespace
+}  // namespace warren::management
