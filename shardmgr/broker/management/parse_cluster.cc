@@ -36,6 +36,15 @@ Node ReadNode(FieldReader& reader) {
   return node;
 }
 
+/// The broker keeps an empty JSON object as an empty list, at any depth, and cannot tell them apart. No value of
+/// ours is a list, so the object is what was meant. Recursion is bounded by kMaxJsonDepth.
+void RestoreEmptyObjects(nlohmann::json& value) {
+  if (value.is_array() && value.empty()) value = nlohmann::json::object();
+  for (auto& part : value) {
+    if (part.is_structured()) RestoreEmptyObjects(part);
+  }
+}
+
 std::vector<std::string> ReadTags(const FieldReader& reader) {
   std::vector<std::string> tags;
   const nlohmann::json* value = reader.Find("tags");
@@ -88,6 +97,7 @@ Result<std::vector<Parameter>> ParseGlobalParameters(const nlohmann::json& docum
     Parameter parameter;
     parameter.name = reader.NeedString("name");
     if (const nlohmann::json* value = reader.Find("value")) parameter.value = *value;
+    RestoreEmptyObjects(parameter.value);
     parameter.source = "global parameter";
     return parameter;
   });

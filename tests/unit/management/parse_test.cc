@@ -89,6 +89,14 @@ TEST(ParseGlobalParameters, KeepsOursAndDropsForeignOnes) {
   EXPECT_EQ((*parameters)[1].source, "global parameter");
 }
 
+TEST(ParseGlobalParameters, TakesAnEmptyListForTheEmptyObjectThatTheBrokerMadeItOf) {
+  const auto parameters = ParseGlobalParameters(
+      json::parse(R"([{"name":"stream-definition.a","value":[]},{"name":"stream.queue","value":{"arguments":[]}}])"));
+  ASSERT_TRUE(parameters);
+  EXPECT_EQ((*parameters)[0].value, json::object());
+  EXPECT_EQ((*parameters)[1].value["arguments"], json::object());
+}
+
 TEST(ParseConsumers, ReadsQueueAndTag) {
   const auto consumers = ParseConsumers(json::parse(R"([{"consumer_tag":"t","queue":{"name":"q","vhost":"/"},
       "prefetch_count":5,"ack_required":true,"active":true,"channel_details":{"connection_name":"c"}}])"));
