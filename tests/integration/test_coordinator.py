@@ -218,7 +218,8 @@ def test_files_are_a_second_source_and_a_bad_one_spoils_nothing_else(cluster, cl
 
 
 def test_a_queue_with_other_arguments_is_left_alone_and_reported(cluster, clean, programs):
-    clean.define_stream("my_stream", DEFINITION | {"shards-per-node": 1}, r"^(shard|other)\.")
+    definition = {"queue": {"arguments": {"x-max-length": 7}}}
+    clean.define_stream("my_stream", definition, r"^(shard|other)\.")
     clean.declare_exchange(EXCHANGE)
     clean.declare_exchange("other.one")
     name = f"stream: {EXCHANGE} - {cluster.names[0]} - 0"
