@@ -69,7 +69,6 @@ Result<int> ListStreams(const Context& context) {
 Result<int> ListShards(const Context& context) {
   auto world = Look(context);
   if (!world) return tl::unexpected(world.error());
-  context.Say("Listing shards ...");
   Table table{{"vhost", "exchange", "queue", "index", "node", "state", "routing_key", "bound_key", "messages_ready",
                "messages_unacknowledged", "consumers", "publish_rate", "deliver_rate"},
               {}};
@@ -80,9 +79,11 @@ Result<int> ListShards(const Context& context) {
     for (const Shard& shard : stream.shards) table.rows.push_back(ShardRow(stream, shard));
   }
   if (!found) {
-    return Fail(ErrorCode::kNotFound, "no policy matches an exchange of that name; 'warrenctl list_streams' shows those that are",
+    return Fail(ErrorCode::kNotFound,
+                "no policy matches an exchange of that name; 'warrenctl list_streams' shows the exchanges that are streams",
                 "exchange '" + context.arguments[0] + "'");
   }
+  context.Say("Listing shards ...");
   context.Print(table);
   return 0;
 }

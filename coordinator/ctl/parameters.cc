@@ -59,10 +59,12 @@ Result<int> ClearParameter(const Context& context) {
   auto target = TargetOf(context);
   if (!target) return tl::unexpected(target.error());
   MentionVhost(context);
-  context.Say("Clearing " + context.arguments[0] + " '" + context.arguments[1] + "' ...");
   auto cleared = context.client->DeleteGlobalParameter(target->parameter);
   if (!cleared) return tl::unexpected(cleared.error());
-  if (*cleared == management::WriteOutcome::kChanged) return 0;
+  if (*cleared == management::WriteOutcome::kChanged) {
+    context.Say("Cleared " + context.arguments[0] + " '" + context.arguments[1] + "'.");
+    return 0;
+  }
   return Fail(ErrorCode::kNotFound, "there is none of that name; 'warrenctl list_parameters' shows what is there",
               context.arguments[0] + " '" + context.arguments[1] + "'");
 }

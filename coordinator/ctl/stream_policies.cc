@@ -62,10 +62,12 @@ Result<int> SetPolicy(const Context& context) {
 Result<int> ClearPolicy(const Context& context) {
   const std::string& name = context.arguments[0];
   if (name.empty()) return Fail(ErrorCode::kInvalid, "the name of a policy cannot be empty");
-  context.Say("Clearing " + What(context, name) + " ...");
   auto cleared = context.client->DeleteGlobalParameter(policies::PolicyParameterName(context.vhost, name));
   if (!cleared) return tl::unexpected(cleared.error());
-  if (*cleared == management::WriteOutcome::kChanged) return 0;
+  if (*cleared == management::WriteOutcome::kChanged) {
+    context.Say("Cleared " + What(context, name) + ".");
+    return 0;
+  }
   return Fail(ErrorCode::kNotFound, "there is none of that name; 'warrenctl list_policies' shows what is there",
               What(context, name));
 }
