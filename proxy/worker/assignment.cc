@@ -1,0 +1,71 @@
+// The rule of assignment.h.
+#include "proxy/worker/assignment.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "shardmgr/plan/naming.h"
+
+namespace warren::worker {
+namespace {
+
+constexpr std::string_view kTagPrefix = "warren:";
+
+bool Contains(const std::vector<std::string>& list, std::string_view value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+// Whether this worker, which consumes a foreign shard, has to give way to `other`.
+bool GivesWay(const Identity& self, const std::string& home, std::string_view other_tag) {
+  const std::optional<Identity> other = ParseConsumerTag(other_tag);
+  return !other || other->node == home || other->instance < self.instance;
+}
+
+bool IsOwn(const Identity& self, std::string_view tag) {
+  const std::optional<Identity> who = ParseConsumerTag(tag);
+  return who && who->instance == self.instance;
+}
+
+}  // namespace
+
+std::string ConsumerTag(const Identity& identity, unsigned number) {
+  return std::string(kTagPrefix) + identity.node + ":" + identity.instance + ":" + std::to_string(number);
+}
+
+std::optional<Identity> ParseConsumerTag(std::string_view tag) {
+  if (!tag.starts_with(kTagPrefix)) return std::nullopt;
+  tag.remove_prefix(kTagPrefix.size());
+  const std::size_t second = tag.rfind(':');
+  if (second == std::string_view::npos || second == 0) return std::nullopt;
+  const std::size_t first = tag.rfind(':', second - 1);
+  if (first == std::string_view::npos || first == 0 || first + 1 == second) return std::nullopt;
+  return Identity{std::string(tag.substr(0, first)), std::string(tag.substr(first + 1, second - first - 1))};
+}
+
+std::vector<std::string> ShardsToHold(const Identity& self, std::string_view exchange,
+                                      const std::vector<std::string>& queues,
+                                      const std::vector<SeenConsumer>& consumers,
+                                      const std::vector<std::string>& held) {
+  std::vector<std::string> wanted;
+  for (const std::string& queue : queues) {
+    const std::optional<ShardNameParts> parts = ParseShardName(queue, exchange);
+    if (!parts) continue;
+    bool hold = true;
+    if (parts->node != self.node) {
+      const bool holds = Contains(held, queue);
+      hold = std::none_of(consumers.begin(), consumers.end(), [&](const SeenConsumer& consumer) {
+        if (consumer.queue != queue || IsOwn(self, consumer.tag)) return false;
+        return !holds || GivesWay(self, parts->node, consumer.tag);
+      });
+    }
+    if (hold) wanted.push_back(queue);
+  }
+  return wanted;
+}
+
+unsigned PrefetchPerShard(unsigned concurrency, std::size_t shards) {
+  const std::size_t share = concurrency / std::max<std::size_t>(shards, 1);
+  return static_cast<unsigned>(std::clamp<std::size_t>(share, 1, std::numeric_limits<std::uint16_t>::max()));
+}
+
+}  // namespace warren::worker

@@ -1,0 +1,80 @@
+// Coverage: keeps the worker connected to one node of the cluster and consuming the right shards:
+// connects, learns the node's name, looks at the stream every `refresh`, starts and stops
+// consumers. What to hold is decided in assignment.h; what comes in goes to the JobRunner.
+//
+// Threads: everything on the worker's executor; readiness() from any.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "proxy/worker/cluster_view.h"
+#include "proxy/worker/job_runner.h"
+#include "proxy/worker/shard_consumer.h"
+#include "proxy/worker/worker.h"
+#include "shardmgr/broker/amqp/link.h"
+
+namespace warren::worker {
+
+class Coverage : public std::enable_shared_from_this<Coverage> {
+ public:
+  static std::shared_ptr<Coverage> Make(boost::asio::any_io_executor executor, WorkerOptions options,
+                                        JobRunner& runner, WorkerMetrics& metrics);
+
+  void Start();
+  void SetAccepting(bool accepting);
+  void Stop();
+
+  bool idle() const;  ///< Consumes nothing and holds nothing.
+  program::Readiness readiness() const;
+
+ private:
+  Coverage(boost::asio::any_io_executor executor, WorkerOptions options, JobRunner& runner, WorkerMetrics& metrics);
+
+  void OnUp(const std::shared_ptr<amqp::Connection>& connection);
+  void OnDown(const amqp::Endpoint& endpoint, const Error& error, bool was_up);
+  void FindNode();
+  void OnNode(std::string node);
+  void ScheduleRefresh();
+  void Refresh();
+  void OnView(Result<StreamView> view);
+  void Probe(int index, std::shared_ptr<std::vector<std::string>> found);
+  void Hold(const std::vector<std::string>& wanted);
+  void Consume(const std::string& shard, unsigned prefetch);
+  void Release(const std::string& shard);
+  std::vector<std::string> held() const;
+  void Say(bool ready, std::string reason);
+
+  boost::asio::any_io_executor executor_;
+  WorkerOptions options_;
+  JobRunner& runner_;
+  WorkerMetrics& metrics_;
+  std::unique_ptr<ClusterView> cluster_;
+  std::unique_ptr<amqp::Link> link_;
+  boost::asio::steady_timer timer_;
+  std::mt19937 random_;
+
+  std::shared_ptr<amqp::Connection> connection_;
+  std::shared_ptr<amqp::Channel> control_;  ///< Declares the queue that tells the node; probes.
+  std::uint64_t epoch_ = 0;                 ///< Counts connections: late answers of an earlier one are ignored.
+  Identity self_;                           ///< `node` is empty until it is known.
+  std::map<std::string, std::shared_ptr<ShardConsumer>> consumers_;
+  std::list<std::shared_ptr<ShardConsumer>> leaving_;  ///< Stopped, but still hold something.
+  unsigned next_tag_ = 0;
+  bool accepting_ = true;
+  bool stopped_ = false;
+  std::string last_error_;
+
+  mutable std::mutex mutex_;
+  program::Readiness readiness_{false, "not connected to the broker yet"};
+};
+
+}  // namespace warren::worker

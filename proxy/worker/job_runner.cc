@@ -1,0 +1,118 @@
+// The gate and the failure rules.
+#include "proxy/worker/job_runner.h"
+
+#include <algorithm>
+
+#include "shardmgr/program/logging.h"
+
+namespace warren::worker {
+namespace {
+
+std::int64_t NowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace
+
+std::shared_ptr<JobRunner> JobRunner::Make(boost::asio::any_io_executor executor, unsigned concurrency, Handler handler,
+                                           WorkerMetrics& metrics) {
+  return std::shared_ptr<JobRunner>(
+      new JobRunner(std::move(executor), std::max(concurrency, 1u), std::move(handler), metrics));
+}
+
+JobRunner::JobRunner(boost::asio::any_io_executor executor, unsigned concurrency, Handler handler,
+                     WorkerMetrics& metrics)
+    : executor_(std::move(executor)), concurrency_(concurrency), handler_(std::move(handler)), metrics_(metrics) {}
+
+void JobRunner::SetOrigin(std::string node, std::string instance) {
+  node_ = std::move(node);
+  instance_ = std::move(instance);
+}
+
+void JobRunner::Take(Job job) {
+  if (job.redelivered) metrics_.redelivered.Increment();
+  waiting_.push_back(std::move(job));
+  RunWaiting();
+}
+
+void JobRunner::RunWaiting() {
+  while (running_ < concurrency_ && !waiting_.empty()) {
+    Job job = std::move(waiting_.front());
+    waiting_.pop_front();
+    const std::int64_t now_ms = NowMs();
+    if (!Settled(job, now_ms)) Run(std::move(job), now_ms);
+  }
+}
+
+// True when the job needs no work: nobody waits for it, or running it again would be wrong.
+bool JobRunner::Settled(Job& job, std::int64_t now_ms) {
+  const wire::Request& request = job.request;
+  if (request.deadline_ms > 0 && now_ms >= request.deadline_ms) {
+    metrics_.expired.Increment();
+    job.consumer->Drop(job);
+    return true;
+  }
+  if (job.redelivered && !request.retry_safe) {
+    Send(job, PlainResponse(502, "A worker failed while it had this request, and " + request.method +
+                                     " is not run a second time."));
+    return true;
+  }
+  return false;
+}
+
+void JobRunner::Run(Job job, std::int64_t now_ms) {
+  ++running_;
+  metrics_.in_flight.Set(running_);
+  const auto started = Clock::now();
+  std::optional<std::int64_t> queue_us;
+  if (job.request.sent_ms > 0) {
+    queue_us = std::max<std::int64_t>(now_ms - job.request.sent_ms, 0) * 1'000;
+    metrics_.queue_seconds.Observe(static_cast<double>(*queue_us) / 1e6);
+  }
+  wire::Request request = std::move(job.request);
+  auto shared = std::make_shared<Job>(std::move(job));
+  Responder responder(executor_, std::move(request),
+                      [weak = weak_from_this(), generation = generation_, shared, started, queue_us](
+                          wire::Request&&, wire::Response response) {
+                        const auto self = weak.lock();
+                        if (!self) return;
+                        response.queue_us = queue_us;
+                        self->Finish(generation == self->generation_ ? shared.get() : nullptr, started,
+                                     std::move(response));
+                      });
+  try {
+    const wire::Request& view = responder.request();
+    handler_(view, std::move(responder));
+  } catch (const std::exception& error) {
+    // The responder answers 500 as it goes.
+    program::Log(program::LogLevel::kError, "the handler threw", {{"what", error.what()}});
+  }
+}
+
+void JobRunner::Finish(const Job* job, Clock::time_point started, wire::Response response) {
+  --running_;
+  metrics_.in_flight.Set(running_);
+  const auto work = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
+  metrics_.work_seconds.Observe(static_cast<double>(work.count()) / 1e6);
+  response.work_us = work.count();
+  if (response.status < wire::kMinStatus || response.status > wire::kMaxStatus) {
+    response = PlainResponse(502, "The application's status is not one of a final response.");
+  }
+  if (job != nullptr) Send(*job, std::move(response));
+  RunWaiting();
+}
+
+void JobRunner::Send(const Job& job, wire::Response response) {
+  response.node = node_;
+  response.shard = job.consumer->shard();
+  response.worker = instance_;
+  metrics_.CountRequest(job.consumer->Answer(job, response));
+}
+
+void JobRunner::Abandon() {
+  ++generation_;
+  waiting_.clear();
+}
+
+}  // namespace warren::worker

@@ -1,0 +1,121 @@
+// Consuming, answering and letting go of one shard.
+#include "proxy/worker/shard_consumer.h"
+
+#include "shardmgr/broker/amqp/bytes.h"
+
+namespace warren::worker {
+
+wire::Response PlainResponse(int status, std::string_view text) {
+  wire::Response response;
+  response.status = status;
+  response.fields = {{"content-type", "text/plain; charset=utf-8"}};
+  response.body = std::string(text) + "\n";
+  return response;
+}
+
+ShardConsumer::ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard, ShardConsumerHooks hooks)
+    : connection_(std::move(connection)), shard_(std::move(shard)), hooks_(std::move(hooks)) {}
+
+void ShardConsumer::Start(const std::string& tag, unsigned prefetch) {
+  tag_ = tag;
+  channel_ = connection_->OpenChannel();
+  const auto weak = weak_from_this();
+  amqp::ChannelHandlers handlers;
+  handlers.on_cancelled = [weak](std::string_view) {
+    if (const auto self = weak.lock()) {
+      self->OnLost({ErrorCode::kUnavailable, "the broker cancelled the consumer", self->shard_});
+    }
+  };
+  handlers.on_closed = [weak](const Error& error) {
+    if (const auto self = weak.lock()) self->OnLost(error);
+  };
+  channel_->SetHandlers(std::move(handlers));
+  channel_->Qos(static_cast<std::uint16_t>(prefetch), false, [](Result<void>) {});
+  channel_->Consume(
+      shard_, tag_, false, false, {},
+      [weak](amqp::Delivery& delivery) {
+        if (const auto self = weak.lock()) self->OnDelivery(delivery);
+      },
+      [weak](Result<std::string> consuming) {
+        const auto self = weak.lock();
+        if (self && !consuming) self->OnLost(consuming.error());
+      });
+}
+
+void ShardConsumer::OnLost(const Error& error) {
+  cancelled_ = true;
+  if (stopping_) return;
+  stopping_ = true;
+  if (held_ == 0) channel_->Close();
+  if (hooks_.on_lost) hooks_.on_lost(error.Within(shard_));
+}
+
+void ShardConsumer::Stop() {
+  if (stopping_) return;
+  stopping_ = true;
+  const auto self = shared_from_this();
+  // Deliveries that are on their way before cancel-ok are worked on as well.
+  channel_->Cancel(tag_, [self](Result<void>) {
+    self->cancelled_ = true;
+    if (self->held_ == 0) self->channel_->Close();
+  });
+}
+
+void ShardConsumer::OnDelivery(amqp::Delivery& delivery) {
+  ++held_;
+  if (delivery.damaged()) {
+    return Refuse(delivery, {ErrorCode::kProtocol, "the message is too large or its headers are not well formed", ""});
+  }
+  const wire::Envelope envelope = wire::ReadEnvelope(delivery.properties);
+  Job job{shared_from_this(), delivery.delivery_tag, delivery.redelivered, std::string(envelope.correlation_id),
+          std::string(envelope.reply_to), {}};
+  Result<wire::Request> request = wire::DecodeRequest(delivery.properties, std::move(delivery.body));
+  if (!request) return Refuse(delivery, request.error());
+  job.request = std::move(*request);
+  hooks_.on_job(std::move(job));
+}
+
+void ShardConsumer::Refuse(const amqp::Delivery& delivery, const Error& error) {
+  const wire::Envelope envelope = wire::ReadEnvelope(delivery.properties);
+  if (!envelope.reply_to.empty() && !envelope.correlation_id.empty()) {
+    Job job{shared_from_this(), delivery.delivery_tag, delivery.redelivered, std::string(envelope.correlation_id),
+            std::string(envelope.reply_to), {}};
+    Answer(job, PlainResponse(502, "The worker cannot read the request: " + error.ToString() + "."));
+  } else {
+    channel_->Reject(delivery.delivery_tag, false);
+    --held_;
+  }
+  if (hooks_.on_malformed) hooks_.on_malformed(error.Within(shard_));
+}
+
+int ShardConsumer::Answer(const Job& job, const wire::Response& response) {
+  int status = response.status;
+  if (channel_->is_open() && !job.reply_to.empty()) {
+    const amqp_basic_properties_t* properties = &encoder_.Encode(response, job.correlation_id);
+    wire::Response refusal;
+    std::string_view body = response.body;
+    if (!encoder_.Fits(connection_->frame_max())) {
+      refusal = PlainResponse(502, "The application's response fields are too large to be passed on.");
+      refusal.node = response.node;
+      refusal.shard = response.shard;
+      refusal.worker = response.worker;
+      status = refusal.status;
+      body = refusal.body;
+      properties = &encoder_.Encode(refusal, job.correlation_id);
+    }
+    // Not mandatory: a reply queue that is gone means that nobody waits any more.
+    (void)channel_->Publish("", job.reply_to, false, *properties, body);
+  }
+  Done(job.delivery_tag);
+  return status;
+}
+
+void ShardConsumer::Drop(const Job& job) { Done(job.delivery_tag); }
+
+void ShardConsumer::Done(std::uint64_t delivery_tag) {
+  channel_->Ack(delivery_tag);
+  --held_;
+  if (cancelled_ && held_ == 0) channel_->Close();
+}
+
+}  // namespace warren::worker

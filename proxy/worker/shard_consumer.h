@@ -1,0 +1,78 @@
+// One consumed shard: a channel of its own, so that an error about one queue (its node died, it
+// was deleted) leaves what other shards delivered alone. Replies and acks share that channel: the
+// broker sees a reply before the ack that lets the request go.
+//
+// Threads: everything on the connection's executor.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "policies/error.h"
+#include "proxy/wire/message.h"
+#include "shardmgr/broker/amqp/connection.h"
+
+namespace warren::worker {
+
+class ShardConsumer;
+
+/// A request that was delivered and is not yet acked.
+struct Job {
+  std::shared_ptr<ShardConsumer> consumer;
+  std::uint64_t delivery_tag = 0;
+  bool redelivered = false;
+  std::string correlation_id;
+  std::string reply_to;
+  wire::Request request;
+};
+
+struct ShardConsumerHooks {
+  std::function<void(Job)> on_job;
+  /// A message that is no request; it has been dealt with.
+  std::function<void(const Error&)> on_malformed;
+  /// It no longer consumes and never will: refused, cancelled by the broker, or the channel closed. Once.
+  std::function<void(const Error&)> on_lost;
+};
+
+class ShardConsumer : public std::enable_shared_from_this<ShardConsumer> {
+ public:
+  ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard, ShardConsumerHooks hooks);
+
+  void Start(const std::string& tag, unsigned prefetch);
+  /// Takes no more; what is held may still be answered, then the channel closes. No on_lost.
+  void Stop();
+
+  /// Publishes the response and acks. Where the channel is gone the broker has requeued the
+  /// request, and nothing is done. A response that does not fit one frame becomes a 502; the status sent is returned.
+  int Answer(const Job& job, const wire::Response& response);
+  /// Acks without an answer.
+  void Drop(const Job& job);
+
+  const std::string& shard() const { return shard_; }
+  std::size_t held() const { return held_; }
+  /// Nothing held, and nothing more to come.
+  bool finished() const { return cancelled_ && held_ == 0; }
+
+ private:
+  void OnDelivery(amqp::Delivery& delivery);
+  void OnLost(const Error& error);
+  void Done(std::uint64_t delivery_tag);
+  void Refuse(const amqp::Delivery& delivery, const Error& error);
+
+  std::shared_ptr<amqp::Connection> connection_;
+  std::shared_ptr<amqp::Channel> channel_;
+  std::string shard_;
+  std::string tag_;
+  ShardConsumerHooks hooks_;
+  wire::ResponseEncoder encoder_;
+  std::size_t held_ = 0;
+  bool stopping_ = false;
+  bool cancelled_ = false;
+};
+
+/// A short plain-text response of the worker's own making.
+wire::Response PlainResponse(int status, std::string_view text);
+
+}  // namespace warren::worker

@@ -1,0 +1,118 @@
+// Writing a request, reading a response.
+#include "proxy/worker/upstream_exchange.h"
+
+#include <array>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <optional>
+
+namespace warren::worker {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast = boost::beast;
+namespace http = beast::http;
+
+constexpr std::uint32_t kMaxResponseHeadBytes = 128 * 1024;
+constexpr int kMaxInterimResponses = 16;
+using Parser = http::response_parser<http::string_body>;
+
+// Fields that this hop writes itself, or has no use for.
+bool IsOurs(std::string_view name) {
+  return wire::EqualNames(name, "host") || wire::EqualNames(name, "content-length") ||
+         wire::EqualNames(name, "expect");
+}
+
+bool BodyExpected(const std::string& method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
+
+void Fill(Parser& parser, const wire::Request& request, Exchange& exchange) {
+  auto message = parser.release();
+  exchange.response.status = static_cast<int>(message.result_int());
+  for (const auto& field : message) {
+    const auto name = field.name_string();
+    const auto value = field.value();
+    exchange.response.fields.push_back({std::string(name.data(), name.size()), std::string(value.data(), value.size())});
+  }
+  wire::StripHopByHop(exchange.response.fields);
+  // Elsewhere the body says it; here there is none.
+  const bool length_counts = request.method == "HEAD" || exchange.response.status == 304;
+  if (!length_counts) wire::Remove(exchange.response.fields, "content-length");
+  exchange.response.body = std::move(message.body());
+}
+
+// The head of the final response; interim ones (1xx) are passed over.
+asio::awaitable<beast::error_code> ReadHead(UpstreamConnection& connection, std::optional<Parser>& parser,
+                                            bool is_head, std::uint64_t max_body_bytes) {
+  beast::error_code error;
+  for (int interim = 0; interim < kMaxInterimResponses; ++interim) {
+    parser.emplace();
+    parser->header_limit(kMaxResponseHeadBytes);
+    parser->body_limit(max_body_bytes);
+    if (is_head) parser->skip(true);
+    co_await http::async_read_header(connection.stream, connection.buffer, *parser,
+                                     asio::redirect_error(asio::use_awaitable, error));
+    if (error || parser->get().result_int() >= 200 || parser->get().result_int() == 101) break;
+  }
+  if (!error && parser->get().result_int() < 200) error = http::make_error_code(http::error::bad_status);
+  co_return error;
+}
+
+ExchangeOutcome OutcomeOf(const beast::error_code& error, bool stale) {
+  if (error == beast::error::timeout) return ExchangeOutcome::kTimeout;
+  if (error == http::error::body_limit) return ExchangeOutcome::kTooLarge;
+  return stale ? ExchangeOutcome::kStale : ExchangeOutcome::kBroken;
+}
+
+}  // namespace
+
+std::string RequestHead(const wire::Request& request, std::string_view host) {
+  wire::Fields fields = request.fields;
+  wire::StripHopByHop(fields);
+  std::string head = request.method + " " + request.target + " HTTP/1.1\r\nHost: ";
+  head += host;
+  head += "\r\n";
+  for (const wire::Field& field : fields) {
+    if (!IsOurs(field.name)) head.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  if (!request.body.empty() || BodyExpected(request.method)) {
+    head += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
+  }
+  return head + "\r\n";
+}
+
+asio::awaitable<Exchange> RunExchange(UpstreamConnection& connection, const wire::Request& request,
+                                      std::string_view host, std::uint64_t max_body_bytes) {
+  Exchange exchange;
+  const std::string head = RequestHead(request, host);
+  const std::array<asio::const_buffer, 2> message = {asio::buffer(head), asio::buffer(request.body)};
+  beast::error_code write_error;
+  co_await asio::async_write(connection.stream, message, asio::redirect_error(asio::use_awaitable, write_error));
+  // An application may refuse a body before it has read it all: its answer counts all the same.
+  std::optional<Parser> parser;
+  beast::error_code error;
+  if (write_error == beast::error::timeout) {
+    error = write_error;
+  } else {
+    error = co_await ReadHead(connection, parser, request.method == "HEAD", max_body_bytes);
+  }
+  if (!error && !parser->is_done()) {
+    co_await http::async_read(connection.stream, connection.buffer, *parser,
+                              asio::redirect_error(asio::use_awaitable, error));
+  }
+  if (error) {
+    const bool nothing_came = !parser || !parser->got_some();
+    exchange.outcome = OutcomeOf(error, connection.reused && nothing_came);
+    exchange.detail = error.message();
+    co_return exchange;
+  }
+  exchange.outcome = ExchangeOutcome::kAnswered;
+  exchange.keep = !write_error && parser->keep_alive() && connection.buffer.size() == 0;
+  Fill(*parser, request, exchange);
+  co_return exchange;
+}
+
+}  // namespace warren::worker

@@ -1,0 +1,94 @@
+// Worker: takes HTTP requests from the shards of one stream, as many at a time as it can work on,
+// and sends back what a handler answers. A C++ program links warren_worker and gives a callback;
+// warren-worker is one whose callback asks an HTTP application. docs/wire.md has the rules.
+//
+// It keeps one AMQP connection (over several nodes), finds out which node that is, and consumes the
+// shards of that node and those that nobody covers. What the handler does is left to the handler.
+//
+// Threads: construct and call on one executor that runs one handler at a time; the Handler is
+// called there and must not block. Responders may be used from any thread; readiness() too.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "policies/error.h"
+#include "proxy/wire/message.h"
+#include "shardmgr/broker/amqp/types.h"
+#include "shardmgr/broker/management/client.h"
+#include "shardmgr/program/admin_server.h"
+
+namespace prometheus {
+class Registry;
+}
+
+namespace warren::worker {
+
+struct WorkerOptions {
+  std::string stream;  ///< The sharded exchange.
+  std::string vhost = "/";
+  std::vector<amqp::Endpoint> nodes = {{"127.0.0.1", 5672}};
+  amqp::Credentials credentials;
+  std::string tls_ca_file;
+  bool use_management = true;             ///< Without it `local_node` must be set, and only its shards are covered.
+  management::ClientOptions management;
+  std::string local_node;                 ///< The node at `nodes`, when it is known; else it is found out.
+  std::string instance;                   ///< Unique name of this worker; empty: one is made up.
+  unsigned concurrency = 16;              ///< Requests handled at once, over all shards; at least 1.
+  std::chrono::milliseconds refresh{1'000};  ///< Between looks at who consumes which shard; jittered.
+};
+
+/// The one answer to one request. Dropped without Answer() it answers 500: the request may have had
+/// effects, so it is not run again.
+class Responder {
+ public:
+  using Send = std::function<void(wire::Request&&, wire::Response)>;
+  Responder(boost::asio::any_io_executor executor, wire::Request request, Send send);
+  ~Responder();
+  Responder(Responder&&) noexcept;
+  Responder& operator=(Responder&&) noexcept;
+
+  /// The request; valid until Answer.
+  const wire::Request& request() const;
+  /// Sends the answer; :node, :shard, :worker and times are filled in. From any thread, once; more are ignored.
+  void Answer(wire::Response response);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Works on one request. The reference holds until the responder is answered or dropped. What it
+/// throws is answered with 500.
+using Handler = std::function<void(const wire::Request& request, Responder responder)>;
+
+class Worker {
+ public:
+  Worker(boost::asio::any_io_executor executor, WorkerOptions options, Handler handler,
+         prometheus::Registry& registry);
+  ~Worker();
+
+  void Start();
+  /// False stops consuming (what is held is worked on) until true; for when the handler cannot work.
+  void SetAccepting(bool accepting);
+  /// Stops consuming; `done` once everything held is answered, or `longest` has passed.
+  void Drain(std::chrono::milliseconds longest, std::function<void()> done);
+  /// Closes the connection: the broker requeues what is unanswered.
+  void Stop();
+
+  /// Whether it is connected and consumes at least one shard; else why not. From any thread.
+  program::Readiness readiness() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+/// A whole worker program: runs `handler` until SIGTERM or SIGINT, drains, and returns the exit code.
+int RunWorker(WorkerOptions options, Handler handler);
+
+}  // namespace warren::worker

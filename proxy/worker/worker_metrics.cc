@@ -1,0 +1,53 @@
+// Names and help texts of the worker's metrics.
+#include "proxy/worker/worker_metrics.h"
+
+#include <string>
+
+#include "shardmgr/program/metrics.h"
+
+namespace warren::worker {
+namespace {
+
+prometheus::Histogram& Latency(prometheus::Registry& registry, const char* name, const char* help,
+                               const prometheus::Labels& labels) {
+  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
+      labels, prometheus::Histogram::BucketBoundaries(program::LatencyBuckets()));
+}
+
+prometheus::Counter& Count(prometheus::Registry& registry, const char* name, const char* help,
+                           const prometheus::Labels& labels) {
+  return prometheus::BuildCounter().Name(name).Help(help).Register(registry).Add(labels);
+}
+
+prometheus::Gauge& Level(prometheus::Registry& registry, const char* name, const char* help,
+                         const prometheus::Labels& labels) {
+  return prometheus::BuildGauge().Name(name).Help(help).Register(registry).Add(labels);
+}
+
+}  // namespace
+
+WorkerMetrics::WorkerMetrics(prometheus::Registry& registry, std::string_view vhost, std::string_view exchange)
+    : labels_({{"vhost", std::string(vhost)}, {"exchange", std::string(exchange)}}),
+      requests_(prometheus::BuildCounter()
+                    .Name("warren_worker_requests_total")
+                    .Help("Requests answered, by HTTP status.")
+                    .Register(registry)),
+      work_seconds(Latency(registry, "warren_worker_work_seconds", "From taking a request to its answer.", labels_)),
+      queue_seconds(Latency(registry, "warren_worker_queue_seconds", "From the proxy publishing a request to taking it.",
+                            labels_)),
+      in_flight(Level(registry, "warren_worker_in_flight", "Requests being worked on.", labels_)),
+      shards(Level(registry, "warren_worker_shards", "Shards consumed.", labels_)),
+      redelivered(Count(registry, "warren_worker_redelivered_total", "Requests delivered more than once.", labels_)),
+      expired(Count(registry, "warren_worker_expired_total", "Requests dropped after their deadline.", labels_)),
+      malformed(Count(registry, "warren_worker_malformed_total", "Messages that were no requests.", labels_)),
+      connects(Count(registry, "warren_worker_connects_total", "Broker connections opened.", labels_)),
+      connection_failures(Count(registry, "warren_worker_connection_failures_total",
+                                "Broker connections lost, and attempts that failed.", labels_)) {}
+
+void WorkerMetrics::CountRequest(int status) {
+  prometheus::Labels labels = labels_;
+  labels["status"] = std::to_string(status);
+  requests_.Add(labels).Increment();
+}
+
+}  // namespace warren::worker

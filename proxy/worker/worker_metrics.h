@@ -1,0 +1,36 @@
+// What a worker counts. Updating is safe from any thread.
+#pragma once
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <string_view>
+
+namespace warren::worker {
+
+class WorkerMetrics {
+ public:
+  /// Registers everything under warren_worker_; `exchange` is the label of the stream.
+  WorkerMetrics(prometheus::Registry& registry, std::string_view vhost, std::string_view exchange);
+
+  void CountRequest(int status);
+
+ private:
+  prometheus::Labels labels_;
+  prometheus::Family<prometheus::Counter>& requests_;
+
+ public:
+  prometheus::Histogram& work_seconds;
+  prometheus::Histogram& queue_seconds;
+  prometheus::Gauge& in_flight;
+  prometheus::Gauge& shards;
+  prometheus::Counter& redelivered;
+  prometheus::Counter& expired;
+  prometheus::Counter& malformed;
+  prometheus::Counter& connects;
+  prometheus::Counter& connection_failures;
+};
+
+}  // namespace warren::worker
