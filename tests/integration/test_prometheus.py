@@ -81,7 +81,7 @@ def test_every_target_is_up(prometheus):
 
 def test_shard_metrics_can_be_queried(prometheus, cluster):
     def shards_by_node():
-        found = query(prometheus, 'count by (node) (warren_shard_messages{exchange="shard.web", vhost="/"})')
+        found = query(prometheus, 'count by (node) (warren_shard_messages_ready{exchange="shard.web", vhost="/"})')
         return {labels["node"]: value for labels, value in found}
 
     wait_until(lambda: shards_by_node() == dict.fromkeys(cluster.names, 2.0), 30, shards_by_node)
