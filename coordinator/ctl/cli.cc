@@ -29,24 +29,42 @@ Result<void> CheckOptionsOf(const program::Parsed& parsed, const Command& comman
 }  // namespace
 
 program::OptionSet MakeOptions() {
-  program::OptionSet options("warrenctl", "[OPTIONS] COMMAND [ARGUMENTS]",
-                             "Shards RabbitMQ exchanges, in the grammar of rabbitmqctl. Needs only the management API.\n\n" +
-                                 CommandList() + "\n'warrenctl COMMAND --help' tells more of one.");
+  program::OptionSet options(
+      "warrenctl", "[OPTIONS] COMMAND [ARGUMENTS]",
+      "Shards RabbitMQ exchanges, in the grammar of rabbitmqctl. Needs only the management API.\n\n" + CommandList() +
+          "\n'warrenctl COMMAND --help' tells more of one.");
   options.Take(program::kManagementOption | program::kCredentialOptions | program::kTlsOption);
-  options.Add({.name = "vhost,p", .placeholder = "NAME", .default_value = "/",
-               .help = "Virtual host of set_policy and clear_policy; lists, plan and apply keep to it when it is given."});
-  options.Add({.name = "formatter", .placeholder = "FORMAT", .default_value = "table",
-               .help = "How results are written.", .choices = {"table", "json", "csv"}});
+  options.Add(
+      {.name = "vhost,p",
+       .placeholder = "NAME",
+       .default_value = "/",
+       .help = "Virtual host of set_policy and clear_policy; lists, plan and apply keep to it when it is given."});
+  options.Add({.name = "formatter",
+               .placeholder = "FORMAT",
+               .default_value = "table",
+               .help = "How results are written.",
+               .choices = {"table", "json", "csv"}});
   options.Add({.name = "quiet,q", .kind = OptionKind::kFlag, .help = "Print results and errors only."});
-  options.Add({.name = "timeout,t", .kind = OptionKind::kDuration, .placeholder = "DURATION", .default_value = "10s",
+  options.Add({.name = "timeout,t",
+               .kind = OptionKind::kDuration,
+               .placeholder = "DURATION",
+               .default_value = "10s",
                .help = "For one request to one management URL."});
-  options.Add({.name = "policies-dir", .placeholder = "DIR",
+  options.Add({.name = "policies-dir",
+               .placeholder = "DIR",
                .help = "Stream definitions and policies in *.json files there win over those in the broker."});
-  options.Add({.name = "priority", .kind = OptionKind::kInteger, .placeholder = "N", .default_value = "0",
-               .help = "set_policy: the highest wins.", .minimum = std::numeric_limits<std::int32_t>::min(),
+  options.Add({.name = "priority",
+               .kind = OptionKind::kInteger,
+               .placeholder = "N",
+               .default_value = "0",
+               .help = "set_policy: the highest wins.",
+               .minimum = std::numeric_limits<std::int32_t>::min(),
                .maximum = std::numeric_limits<std::int32_t>::max()});
-  options.Add({.name = "apply-to", .placeholder = "WHAT", .default_value = "exchanges",
-               .help = "set_policy: what the policy is for.", .choices = {"exchanges"}});
+  options.Add({.name = "apply-to",
+               .placeholder = "WHAT",
+               .default_value = "exchanges",
+               .help = "set_policy: what the policy is for.",
+               .choices = {"exchanges"}});
   options.TakeArguments();
   return options;
 }

@@ -56,8 +56,9 @@ Result<const Command*> FindCommand(std::string_view name) {
     names.emplace_back(command.name);
   }
   const std::string nearest = program::Nearest(wanted, names);
-  return Fail(ErrorCode::kUsage, "there is no command '" + std::string(name) + "'" +
-                                     (nearest.empty() ? "; 'warrenctl --help' lists them" : "; is '" + nearest + "' meant?"));
+  return Fail(ErrorCode::kUsage,
+              "there is no command '" + std::string(name) + "'" +
+                  (nearest.empty() ? "; 'warrenctl --help' lists them" : "; is '" + nearest + "' meant?"));
 }
 
 Result<void> CheckArguments(const Command& command, const std::vector<std::string>& arguments) {

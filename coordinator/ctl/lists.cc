@@ -79,9 +79,10 @@ Result<int> ListShards(const Context& context) {
     for (const Shard& shard : stream.shards) table.rows.push_back(ShardRow(stream, shard));
   }
   if (!found) {
-    return Fail(ErrorCode::kNotFound,
-                "no policy matches an exchange of that name; 'warrenctl list_streams' shows the exchanges that are streams",
-                "exchange '" + context.arguments[0] + "'");
+    return Fail(
+        ErrorCode::kNotFound,
+        "no policy matches an exchange of that name; 'warrenctl list_streams' shows the exchanges that are streams",
+        "exchange '" + context.arguments[0] + "'");
   }
   context.Say("Listing shards ...");
   context.Print(table);
@@ -91,7 +92,8 @@ Result<int> ListShards(const Context& context) {
 Result<int> ListNodes(const Context& context) {
   auto topology = context.client->Observe(management::ParameterAccess::kOptional);
   if (!topology) return tl::unexpected(topology.error());
-  context.Say("Listing nodes of cluster '" + topology->cluster_name + "', RabbitMQ " + topology->rabbitmq_version + " ...");
+  context.Say("Listing nodes of cluster '" + topology->cluster_name + "', RabbitMQ " + topology->rabbitmq_version +
+              " ...");
   Table table{{"name", "running", "maintenance", "memory_alarm", "disk_alarm", "listeners"}, {}};
   for (const Node& node : topology->nodes) {
     table.rows.push_back({node.name, node.running, OrNull(node.maintenance), node.memory_alarm, node.disk_alarm,

@@ -42,8 +42,8 @@ Result<int> SetParameter(const Context& context) {
   const std::string& name = context.arguments[1];
   auto value = ParseJson(context.arguments[2], context.arguments[0] + " '" + name + "'");
   if (!value) return tl::unexpected(value.error());
-  auto valid = target->is_definition ? policies::ValidateDefinition(name, *value)
-                                     : policies::ValidateGlobal(name, *value);
+  auto valid =
+      target->is_definition ? policies::ValidateDefinition(name, *value) : policies::ValidateGlobal(name, *value);
   if (!valid) return tl::unexpected(valid.error());
   MentionVhost(context);
   if (target->is_definition) {
@@ -84,9 +84,11 @@ Result<int> ListParameters(const Context& context) {
     if (auto valid = policies::ValidateParameter(parameter); !valid) context.Warn(valid.error().ToString());
     const bool is_definition = name->kind == policies::ParameterKind::kDefinition;
     // As JSON text where the format has no types, so that "4321" and 4321 stay apart.
-    const nlohmann::json value =
-        context.format == Format::kJson ? parameter.value : nlohmann::json(JsonForMessage(parameter.value, kWholeValue));
-    table.rows.push_back({is_definition ? kDefinitionComponent : kGlobalComponent, name->name, value, parameter.source});
+    const nlohmann::json value = context.format == Format::kJson
+                                     ? parameter.value
+                                     : nlohmann::json(JsonForMessage(parameter.value, kWholeValue));
+    table.rows.push_back(
+        {is_definition ? kDefinitionComponent : kGlobalComponent, name->name, value, parameter.source});
   }
   context.Print(table);
   return 0;

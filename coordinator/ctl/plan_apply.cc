@@ -37,8 +37,8 @@ Round ApplyOnce(const Context& context, const Plan& plan) {
 }
 
 int Conclude(const Context& context, const Plan& plan, std::size_t done) {
-  const auto ready = std::count_if(plan.streams.begin(), plan.streams.end(),
-                                   [](const StreamPlan& stream) { return stream.ready(); });
+  const auto ready =
+      std::count_if(plan.streams.begin(), plan.streams.end(), [](const StreamPlan& stream) { return stream.ready(); });
   const bool complete = static_cast<std::size_t>(ready) == plan.streams.size() && plan.problems.empty();
   WarnOfConditions(context, plan);
   context.Say((done == 0 ? "Nothing to do" : "Did " + Actions(done)) + "; " + std::to_string(ready) + " of " +

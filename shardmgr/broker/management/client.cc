@@ -35,8 +35,8 @@ Result<WriteOutcome> Client::PutGlobalParameter(std::string_view name, const nlo
 }
 
 Result<WriteOutcome> Client::DeleteGlobalParameter(std::string_view name) const {
-  auto reply = impl_->caller.Call({"DELETE", ApiPath({"global-parameters", name}), {}, {},
-                                   "clearing global parameter " + Quoted(name)});
+  auto reply = impl_->caller.Call(
+      {"DELETE", ApiPath({"global-parameters", name}), {}, {}, "clearing global parameter " + Quoted(name)});
   if (reply) return WriteOutcome::kChanged;
   if (reply.error().code == ErrorCode::kNotFound) return WriteOutcome::kUnchanged;
   return tl::unexpected(reply.error());
@@ -50,15 +50,14 @@ Result<WriteOutcome> Client::PutQueue(std::string_view vhost, std::string_view n
 
 Result<WriteOutcome> Client::PutBinding(std::string_view vhost, std::string_view exchange, std::string_view queue,
                                         std::string_view routing_key) const {
-  const std::string what = "binding queue " + Quoted(queue) + " to exchange " + Quoted(exchange) + " of virtual host " +
-                           Quoted(vhost);
+  const std::string what =
+      "binding queue " + Quoted(queue) + " to exchange " + Quoted(exchange) + " of virtual host " + Quoted(vhost);
   return Write(impl_->caller, {"POST", ApiPath({"bindings", vhost, "e", exchange, "q", queue}), {}, {}, what},
                BindingBody(routing_key));
 }
 
 Result<WriteOutcome> Client::PutExchange(const Exchange& exchange) const {
-  const std::string what =
-      "declaring exchange " + Quoted(exchange.name) + " of virtual host " + Quoted(exchange.vhost);
+  const std::string what = "declaring exchange " + Quoted(exchange.name) + " of virtual host " + Quoted(exchange.vhost);
   return Write(impl_->caller, {"PUT", ApiPath({"exchanges", exchange.vhost, exchange.name}), {}, {}, what},
                ExchangeBody(exchange));
 }

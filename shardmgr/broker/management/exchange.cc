@@ -32,7 +32,8 @@ std::string ReasonOf(const Answer& answer) {
     }
   }
   std::string start = answer.body.substr(0, kMaxReason);
-  std::replace_if(start.begin(), start.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, ' ');
+  std::replace_if(
+      start.begin(), start.end(), [](unsigned char c) { return c < 0x20 || c > 0x7e; }, ' ');
   return start;
 }
 
@@ -58,10 +59,11 @@ Error Refused(const Request& request, const Answer& answer, std::string_view use
       return MissingTag(user, "policymaker", "access to global parameters");
     }
     if (request.path.starts_with("/api/nodes")) return MissingTag(user, "monitoring", "/api/nodes");
-    return {ErrorCode::kForbidden,
-            "user '" + std::string(user) + "' may not do this" + InParentheses(reason) +
-                "; give it configure, write and read permission there (rabbitmqctl set_permissions), or use another --user",
-            {}};
+    return {
+        ErrorCode::kForbidden,
+        "user '" + std::string(user) + "' may not do this" + InParentheses(reason) +
+            "; give it configure, write and read permission there (rabbitmqctl set_permissions), or use another --user",
+        {}};
   }
   return {ErrorCode::kUnauthorized,
           "the broker does not accept this user name and password for user '" + std::string(user) + "'" +
@@ -77,13 +79,15 @@ Error BadRequest(const Answer& answer) {
   if (Contains(reason, "could not be contacted")) {
     return {ErrorCode::kUnavailable, reason + "; it has to be a running node of this cluster", {}};
   }
-  return {ErrorCode::kInvalid, "the broker refuses it (status 400): " + (reason.empty() ? "no reason given" : reason), {}};
+  return {
+      ErrorCode::kInvalid, "the broker refuses it (status 400): " + (reason.empty() ? "no reason given" : reason), {}};
 }
 
 Error NotFound(const Answer& answer) {
   const std::string reason = ReasonOf(answer);
   if (Contains(reason, "vhost_not_found")) {
-    return {ErrorCode::kNotFound, "there is no such virtual host; create it (rabbitmqctl add_vhost), or name another", {}};
+    return {
+        ErrorCode::kNotFound, "there is no such virtual host; create it (rabbitmqctl add_vhost), or name another", {}};
   }
   const bool silent = reason.empty() || reason == "Not Found";
   return {ErrorCode::kNotFound, silent ? "there is no such thing (status 404)" : reason + " (status 404)", {}};

@@ -39,9 +39,8 @@ Queue ReadQueue(FieldReader& reader) {
   queue.arguments = reader.ObjectOr("arguments");
   queue.state = reader.StringOr("state");
   const auto declared = queue.arguments.find("x-queue-type");  // The list leaves `type` out for some queues.
-  queue.type = reader.StringOr("type", declared != queue.arguments.end() && declared->is_string()
-                                           ? declared->get<std::string>()
-                                           : "classic");
+  queue.type = reader.StringOr(
+      "type", declared != queue.arguments.end() && declared->is_string() ? declared->get<std::string>() : "classic");
   queue.node = reader.StringOr("leader", reader.StringOr("node"));
   queue.ready = reader.OptionalCount("messages_ready");
   queue.unacked = reader.OptionalCount("messages_unacknowledged");

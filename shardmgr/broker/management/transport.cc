@@ -34,7 +34,7 @@ void InitializePool() {
 }
 
 struct Endpoint {
-  std::string url;  ///< For messages: without what may be a password.
+  std::string url;             ///< For messages: without what may be a password.
   std::optional<Error> error;  ///< Why this URL cannot be used.
   std::unique_ptr<http_client> client;
 };
@@ -42,7 +42,8 @@ struct Endpoint {
 std::optional<Error> CheckUrl(const std::string& url) {
   const auto wrong = [&url](const std::string& why) {
     return Error{ErrorCode::kConfiguration,
-                 "'" + url + "' is no management URL: " + why + "; write it as http://HOST:15672", {}};
+                 "'" + url + "' is no management URL: " + why + "; write it as http://HOST:15672",
+                 {}};
   };
   if (!web::uri::validate(url)) return wrong("it is not a URL");
   const web::uri parsed(url);
@@ -50,7 +51,8 @@ std::optional<Error> CheckUrl(const std::string& url) {
   if (parsed.host().empty()) return wrong("it names no host");
   if (!parsed.user_info().empty()) {
     return Error{ErrorCode::kConfiguration,
-                 "a management URL may hold no user name or password; use --user and --password-file", {}};
+                 "a management URL may hold no user name or password; use --user and --password-file",
+                 {}};
   }
   if (!parsed.query().empty() || !parsed.fragment().empty()) return wrong("it may have no query and no fragment");
   return std::nullopt;
@@ -100,7 +102,8 @@ std::string Seconds(std::chrono::milliseconds time) {
 Error TimedOut(std::chrono::milliseconds timeout, bool answered) {
   return {ErrorCode::kTimeout,
           std::string(answered ? "the answer was not complete" : "there was no answer") + " within " +
-              Seconds(timeout) + "; see whether the broker is overloaded or a firewall drops packets, or raise --timeout",
+              Seconds(timeout) +
+              "; see whether the broker is overloaded or a firewall drops packets, or raise --timeout",
           {}};
 }
 
@@ -109,7 +112,8 @@ Error NamedFailure(const web::http::http_exception& failure, const Progress& pro
   const auto says = [&words](std::string_view part) { return words.find(part) != std::string::npos; };
   if (progress.too_long) {
     return {ErrorCode::kProtocol,
-            "the answer is longer than " + std::to_string(options.max_body_bytes) + " bytes, which is the limit", {}};
+            "the answer is longer than " + std::to_string(options.max_body_bytes) + " bytes, which is the limit",
+            {}};
   }
   if (failure.error_code() == std::errc::timed_out) return TimedOut(options.timeout, progress.answered);
   if (says("resolving address")) {
@@ -123,15 +127,19 @@ Error NamedFailure(const web::http::http_exception& failure, const Progress& pro
   }
   if (says("SSL handshake")) {
     return {ErrorCode::kUnavailable,
-            "the TLS handshake failed; see whether the port speaks TLS and give its authority with --tls-ca-file", {}};
+            "the TLS handshake failed; see whether the port speaks TLS and give its authority with --tls-ca-file",
+            {}};
   }
   if (progress.answered) {
     return {ErrorCode::kUnavailable,
-            "the connection was closed in the middle of the answer; see the broker's log, and what stands between", {}};
+            "the connection was closed in the middle of the answer; see the broker's log, and what stands between",
+            {}};
   }
-  return {ErrorCode::kUnavailable,
-          "the connection was closed without an HTTP answer; see whether this is the management listener (by default port "
-          "15672), and what stands between", {}};
+  return {
+      ErrorCode::kUnavailable,
+      "the connection was closed without an HTTP answer; see whether this is the management listener (by default port "
+      "15672), and what stands between",
+      {}};
 }
 
 /// Any failure that cpprestsdk throws, as an Error.

@@ -9,7 +9,8 @@ namespace {
 const Table kTable{{"name", "count"}, {{"a, \"b\"", 1}, {"\xC3\xBC", nullptr}}};
 
 TEST(RenderTable, AlignsColumnsByWidthAndNotByBytes) {
-  EXPECT_EQ(Render({{"n", "m"}, {{"\xC3\xBC\xC3\xBC", "x"}, {"ab", "y"}}}, Format::kTable), "n   m\n\xC3\xBC\xC3\xBC  x\nab  y\n");
+  EXPECT_EQ(Render({{"n", "m"}, {{"\xC3\xBC\xC3\xBC", "x"}, {"ab", "y"}}}, Format::kTable),
+            "n   m\n\xC3\xBC\xC3\xBC  x\nab  y\n");
 }
 
 TEST(RenderTable, ShowsUnknownAsNothingAndLeavesNoBlanksAtTheEnd) {

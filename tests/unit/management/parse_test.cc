@@ -45,8 +45,10 @@ TEST(ParseNodes, ReadsMaintenanceWhereTheBrokerTells) {
 }
 
 TEST(ParseQueues, LeavesWhatWasNotReportedUnset) {
-  const auto queues = ParseQueues(json::parse(R"([{"vhost":"/","name":"q","leader":"a@h","arguments":{"x-queue-type":"quorum"}},
-      {"vhost":"/","name":"r","node":"b@h","type":"classic","arguments":[],"messages_ready":3,"messages_unacknowledged":0,
+  const auto queues =
+      ParseQueues(json::parse(R"([{"vhost":"/","name":"q","leader":"a@h","arguments":{"x-queue-type":"quorum"}},
+      {"vhost":"/","name":"r","node":"b@h","type":"classic","arguments":[],"messages_ready":3,
+       "messages_unacknowledged":0,
        "consumers":2,"message_stats":{"publish_details":{"rate":1.5}}}])"));
   ASSERT_TRUE(queues);
   EXPECT_EQ((*queues)[0].type, "quorum");
@@ -74,7 +76,8 @@ TEST(ParseQueues, RefusesWhatIsNoList) {
 TEST(ParseBindings, TellsQueuesFromExchanges) {
   const auto bindings = ParseBindings(json::parse(
       R"([{"source":"x","vhost":"/","destination":"q","destination_type":"queue","routing_key":"1","arguments":{}},
-          {"source":"x","vhost":"/","destination":"y","destination_type":"exchange","routing_key":"","arguments":{}}])"));
+          {"source":"x","vhost":"/","destination":"y","destination_type":"exchange","routing_key":"",
+           "arguments":{}}])"));
   ASSERT_TRUE(bindings);
   EXPECT_TRUE((*bindings)[0].to_queue);
   EXPECT_FALSE((*bindings)[1].to_queue);
