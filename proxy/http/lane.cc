@@ -118,6 +118,7 @@ void Lane::Accept() {
       return;
     }
     DispatcherStats::Add(stats.connections);
+    stats.open_connections.fetch_add(1, std::memory_order_relaxed);
     auto session = std::make_shared<Session>(std::move(socket), *this);
     sessions_.emplace(session.get(), session);
     session->Start();
@@ -128,6 +129,7 @@ void Lane::Accept() {
 void Lane::Gone(Session& session) {
   if (sessions_.erase(&session) == 0) return;
   limits.connections.Give(1);
+  stats.open_connections.fetch_sub(1, std::memory_order_relaxed);
   FinishIfDrained();
 }
 

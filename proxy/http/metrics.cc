@@ -111,7 +111,7 @@ std::vector<prometheus::MetricFamily> ProxyCollector::Collect() const {
   out.Gauge("warren_proxy_requests_in_flight", "Requests published or waiting to be.",
             WARREN_SUM(dispatcher.in_flight));
   out.Gauge("warren_proxy_bytes_in_flight", "Bytes of bodies held.", static_cast<double>(limits_->bytes.used()));
-  out.Gauge("warren_proxy_connections", "Client connections open.", static_cast<double>(limits_->connections.used()));
+  out.Gauge("warren_proxy_connections", "Client connections open.", WARREN_SUM(open_connections));
   out.Counter("warren_proxy_connections_total", "Client connections accepted.", WARREN_SUM(connections));
   out.Counter("warren_proxy_refused_requests_total", "Requests refused as malformed or too large.",
               WARREN_SUM(refused));

@@ -27,6 +27,7 @@ struct LaneStats {
   DispatcherStats dispatcher;
   DispatcherStats::Count bytes_in{0}, bytes_out{0}, connections{0}, refused{0};
   DispatcherStats::Count publish_reconnects{0}, consume_reconnects{0};
+  std::atomic<std::int64_t> open_connections{0};
   std::atomic<bool> publish_up{false}, replies_up{false}, blocked{false}, exchange_missing{false};
 };
 
