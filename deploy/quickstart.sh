@@ -127,13 +127,13 @@ PYTHON
   given+="$chosen "
 }
 
-# within SECONDS COMMAND…: until it succeeds.
+# within SECONDS COMMAND…: until it succeeds; says what the last attempt said.
 within() {
-  local end=$((SECONDS + $1))
+  local end=$((SECONDS + $1)) output
   shift
-  until "$@"; do
+  until output=$("$@" 2>&1); do
     if ((SECONDS >= end)); then
-      echo "not in time: $*"
+      printf 'not in time: %s\n%s\n' "$*" "$output"
       return 1
     fi
     sleep 0.3
@@ -165,8 +165,11 @@ launch_worker() {
     --node "${amqp_nodes[$1]}" "${management[@]}" --metrics-listen "127.0.0.1:${worker_ports[$1]}"
 }
 
+# ready_or_dead NAME PORT
+ready_or_dead() { get "http://127.0.0.1:$2/readyz" || ! kill -0 "${pids[$1]}"; }
+
 wait_ready() {
-  if ! within 40 get "http://127.0.0.1:$2/readyz"; then
+  if ! within 40 ready_or_dead "$@" || ! kill -0 "${pids[$1]}"; then
     tail -n 20 "$work/$1.log"
     return 1
   fi
