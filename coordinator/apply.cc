@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kStreamsAtOnce = 32;
 constexpr std::chrono::seconds kStreamTimeout{30};
 constexpr std::chrono::milliseconds kStopCheck{100};
-constexpr ActionKind kPhases[] = {ActionKind::kDeclareDeadLetterExchange, ActionKind::kDeclareShard, ActionKind::kBindShard};
+constexpr ActionKind kPhases[] = {ActionKind::kDeclareDeadLetterExchange, ActionKind::kDeclareShard,
+                                  ActionKind::kBindShard};
 
 amqp::QueueDeclare Declaration(const Action& action) {
   amqp::QueueDeclare queue;
@@ -56,9 +57,10 @@ class StreamApply : public std::enable_shared_from_this<StreamApply> {
     pending_ = 0;
     for (const auto& [node, indices] : by_node) pending_ += indices.size();
     for (const auto& [node, indices] : by_node) {
-      pool_.Get(node, outcome_.vhost, [self = shared_from_this(), indices](Result<std::shared_ptr<amqp::Connection>> connection) {
-        self->Send(connection, indices);
-      });
+      pool_.Get(node, outcome_.vhost,
+                [self = shared_from_this(), indices](Result<std::shared_ptr<amqp::Connection>> connection) {
+                  self->Send(connection, indices);
+                });
     }
   }
 
@@ -85,9 +87,10 @@ class StreamApply : public std::enable_shared_from_this<StreamApply> {
       case ActionKind::kDeclareDeadLetterExchange:
         return channel.DeclareExchange({.name = action.exchange, .type = "headers", .durable = true}, std::move(done));
       case ActionKind::kDeclareShard:
-        return channel.DeclareQueue(Declaration(action), [done = std::move(done)](const Result<amqp::QueueDeclared>& declared) {
-          done(declared ? Result<void>{} : tl::unexpected(declared.error()));
-        });
+        return channel.DeclareQueue(Declaration(action),
+                                    [done = std::move(done)](const Result<amqp::QueueDeclared>& declared) {
+                                      done(declared ? Result<void>{} : tl::unexpected(declared.error()));
+                                    });
       case ActionKind::kBindShard:
         return channel.BindQueue(action.queue, action.exchange, action.routing_key, {}, std::move(done));
     }

@@ -17,7 +17,7 @@ namespace warren::coordinator {
 
 struct ActionOutcome {
   ActionKind kind = ActionKind::kDeclareShard;
-  std::string action;    ///< Action::ToString()
+  std::string action;      ///< Action::ToString()
   bool attempted = false;  ///< False: an earlier step of the stream failed.
   Result<void> result;
 };

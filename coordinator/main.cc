@@ -29,9 +29,13 @@ program::OptionSet Options() {
   OptionSet options("warren-coordinator", "[OPTIONS]",
                     "Keeps the shards of sharded exchanges right on every node of a RabbitMQ cluster.");
   options.Take(kManagementOption | kNodeOption | kNodeAddressOption | kCredentialOptions | kTlsOption | kLogOptions)
-      .Add({.name = "policies-dir", .placeholder = "DIR",
+      .Add({.name = "policies-dir",
+            .placeholder = "DIR",
             .help = "Folder of *.json files with definitions and policies, beside the broker's global parameters."})
-      .Add({.name = "interval", .kind = OptionKind::kDuration, .placeholder = "DURATION", .default_value = "5s",
+      .Add({.name = "interval",
+            .kind = OptionKind::kDuration,
+            .placeholder = "DURATION",
+            .default_value = "5s",
             .help = "Pause between two runs."})
       .Add({.name = "once", .kind = OptionKind::kFlag, .help = "Converge once, print a summary and exit."})
       .Listen("127.0.0.1:15680", "Where the REST API listens; a loopback address.")
@@ -78,7 +82,8 @@ int Summarise(const Snapshot& snapshot, const RunReport& report) {
     }
   }
   for (const Condition& problem : snapshot.problems) std::cout << problem.reason << ": " << problem.message << "\n";
-  std::cout << snapshot.streams.size() << " streams, " << report.applied << " actions done, " << report.failed << " failed\n";
+  std::cout << snapshot.streams.size() << " streams, " << report.applied << " actions done, " << report.failed
+            << " failed\n";
   return all_ready ? 0 : ExitCode(ErrorCode::kPartial);
 }
 

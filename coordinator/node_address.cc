@@ -10,17 +10,20 @@ bool IsWildcard(const std::string& address) {
 
 }  // namespace
 
-Result<amqp::Endpoint> NodeEndpoint(const Node& node, const std::map<std::string, amqp::Endpoint>& addresses, bool tls) {
+Result<amqp::Endpoint> NodeEndpoint(const Node& node, const std::map<std::string, amqp::Endpoint>& addresses,
+                                    bool tls) {
   if (const auto given = addresses.find(node.name); given != addresses.end()) return given->second;
   const std::string protocol = tls ? "amqp/ssl" : "amqp";
   for (const Listener& listener : node.listeners) {
     if (listener.protocol != protocol) continue;
-    const std::string host = IsWildcard(listener.address) ? node.name.substr(node.name.find('@') + 1) : listener.address;
+    const std::string host =
+        IsWildcard(listener.address) ? node.name.substr(node.name.find('@') + 1) : listener.address;
     return amqp::Endpoint{host, listener.port, tls};
   }
-  return Fail(ErrorCode::kUnavailable,
-              "reports no " + protocol + " listener; say where it is reached with --node-address " + node.name + "=HOST:PORT",
-              "node " + node.name);
+  return Fail(
+      ErrorCode::kUnavailable,
+      "reports no " + protocol + " listener; say where it is reached with --node-address " + node.name + "=HOST:PORT",
+      "node " + node.name);
 }
 
 }  // namespace warren::coordinator

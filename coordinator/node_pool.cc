@@ -17,7 +17,8 @@ constexpr const char* kProbeVhost = "/";
 constexpr int kProbeAttempts = 2;
 
 bool Answered(const Error& error) {
-  return error.code == ErrorCode::kUnauthorized || error.code == ErrorCode::kForbidden || error.code == ErrorCode::kNotFound;
+  return error.code == ErrorCode::kUnauthorized || error.code == ErrorCode::kForbidden ||
+         error.code == ErrorCode::kNotFound;
 }
 
 }  // namespace
@@ -55,8 +56,9 @@ class NodePool::Impl {
     entry.waiting.push_back(std::move(done));
     if (entry.connection) return;
     const auto known = nodes_.find(node);
-    auto endpoint = known == nodes_.end() ? Fail(ErrorCode::kUnavailable, "is not a node of this cluster now", "node " + node)
-                                          : NodeEndpoint(known->second, options_.node_addresses, options_.tls);
+    auto endpoint = known == nodes_.end()
+                        ? Fail(ErrorCode::kUnavailable, "is not a node of this cluster now", "node " + node)
+                        : NodeEndpoint(known->second, options_.node_addresses, options_.tls);
     if (!endpoint) return Answer({node, vhost}, tl::unexpected(endpoint.error()));
     Open({node, vhost}, *endpoint, entry);
   }
@@ -125,17 +127,21 @@ class NodePool::Impl {
     for (const Node& node : nodes) {
       if (!node.running) continue;
       ++probing->pending;
-      Try(node.name, kProbeAttempts, probing);
+      Try(node.name, suspects_.contains(node.name) ? 1 : kProbeAttempts, probing);
     }
     Finish(*probing);
   }
 
   void Try(const std::string& node, int attempts_left, const std::shared_ptr<Probing>& probing) {
     Get(node, kProbeVhost, [this, node, attempts_left, probing](Result<std::shared_ptr<amqp::Connection>> result) {
-      if (result || Answered(result.error())) return Finish(*probing);
+      if (result || Answered(result.error())) {
+        suspects_.erase(node);
+        return Finish(*probing);
+      }
       if (attempts_left > 1) {
         return boost::asio::post(io_, [=, this] { Try(node, attempts_left - 1, probing); });
       }
+      suspects_.insert(node);
       probing->unreachable.emplace(node, result.error());
       Finish(*probing);
     });
@@ -156,6 +162,7 @@ class NodePool::Impl {
   boost::asio::io_context io_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::map<std::string, Node> nodes_;
+  std::set<std::string> suspects_;  ///< Did not answer the last probe.
   std::map<Key, Entry> entries_;
   std::uint64_t attempts_ = 0;
   std::atomic<std::size_t> open_{0};

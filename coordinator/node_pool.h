@@ -36,8 +36,8 @@ class NodePool {
   ~NodePool();  ///< Closes everything.
 
   /// Takes note of the nodes and tries those that run and have no open connection, twice before giving
-  /// up. The nodes that could not be reached, with the reason. Blocks for at most two connect timeouts.
-  /// A node that refuses the user answers, so it counts as reached.
+  /// up (once where the last probe was in vain). The nodes that could not be reached, with the reason. Blocks for at
+  /// most two connect timeouts. A node that refuses the user answers, so it counts as reached.
   std::map<std::string, Error> Probe(const std::vector<Node>& nodes);
 
   /// A connection to `node` in `vhost`, perhaps a new one. Pool's thread.

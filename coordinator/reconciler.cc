@@ -22,7 +22,6 @@ constexpr int kMostRounds = 50;
 constexpr int kMostRereads = 4;  // How often a plan that was carried out may still be observed unchanged.
 constexpr std::chrono::milliseconds kRereadPause{250};
 
-
 std::vector<std::string> ActionLines(const Plan& plan) {
   std::vector<std::string> lines;
   for (const StreamPlan& stream : plan.streams) {
@@ -35,10 +34,14 @@ std::vector<std::string> ActionLines(const Plan& plan) {
 
 std::string_view Name(RunOutcome outcome) {
   switch (outcome) {
-    case RunOutcome::kConverged: return "converged";
-    case RunOutcome::kPartial: return "partial";
-    case RunOutcome::kUnobserved: return "unobserved";
-    case RunOutcome::kStopped: return "stopped";
+    case RunOutcome::kConverged:
+      return "converged";
+    case RunOutcome::kPartial:
+      return "partial";
+    case RunOutcome::kUnobserved:
+      return "unobserved";
+    case RunOutcome::kStopped:
+      return "stopped";
   }
   return "unknown";
 }
@@ -71,7 +74,8 @@ class Reconciler::Impl {
   std::optional<Plan> Observe();
   void ApplyPlan(const Plan& plan, RunReport& report);
   void PublishFailure(const Error& error);
-  void Publish(const Topology& topology, const Plan& plan, Sources sources, const std::map<std::string, Error>& unreachable);
+  void Publish(const Topology& topology, const Plan& plan, Sources sources,
+               const std::map<std::string, Error>& unreachable);
   void LogChanges(const Snapshot& snapshot);
   void Sleep(std::chrono::milliseconds duration, bool wakes_on_trigger);
   void Store(std::shared_ptr<const Snapshot> snapshot) {
@@ -94,8 +98,8 @@ class Reconciler::Impl {
 };
 
 std::optional<Plan> Reconciler::Impl::Observe() {
-  const auto access = options_.policies_dir.empty() ? management::ParameterAccess::kRequired
-                                                    : management::ParameterAccess::kOptional;
+  const auto access =
+      options_.policies_dir.empty() ? management::ParameterAccess::kRequired : management::ParameterAccess::kOptional;
   auto topology = client_.Observe(access);
   if (!topology) {
     PublishFailure(topology.error());
@@ -124,7 +128,8 @@ void Reconciler::Impl::PublishFailure(const Error& error) {
   const bool news = !next->observation_error || next->observation_error->message != error.message;
   if (!next->observation_error) next->failing_since_ms = NowMs();
   next->observation_error = error;
-  Log(news ? LogLevel::kError : LogLevel::kDebug, "the cluster cannot be observed; what is known of it grows stale", error);
+  Log(news ? LogLevel::kError : LogLevel::kDebug, "the cluster cannot be observed; what is known of it grows stale",
+      error);
   Store(std::move(next));
 }
 
@@ -140,7 +145,8 @@ void Reconciler::Impl::Publish(const Topology& topology, const Plan& plan, Sourc
     NodeStatus status{node, {}, {}};
     const auto endpoint = NodeEndpoint(node, options_.pool.node_addresses, options_.pool.tls);
     if (endpoint) status.address = endpoint->ToString();
-    if (const auto why = unreachable.find(node.name); why != unreachable.end()) status.unreachable = why->second.ToString();
+    if (const auto why = unreachable.find(node.name); why != unreachable.end())
+      status.unreachable = why->second.ToString();
     next->nodes.push_back(std::move(status));
   }
   next->streams = book_.Update(plan, failures_, NowMs());
@@ -157,29 +163,30 @@ void Reconciler::Impl::Publish(const Topology& topology, const Plan& plan, Sourc
 
 void Reconciler::Impl::LogChanges(const Snapshot& snapshot) {
   std::set<std::string> now;
-  const auto say = [&](LogLevel level, const std::string& key, std::string_view message, std::vector<program::LogField> fields) {
+  const auto say = [&](LogLevel level, const std::string& key, std::string_view message, program::LogFields fields) {
     now.insert(key);
-    if (logged_.contains(key)) return;
-    const auto at = [&](std::size_t i) { return i < fields.size() ? fields[i] : program::LogField("", ""); };
-    if (fields.size() == 1) return Log(level, message, {at(0)});
-    Log(level, message, {at(0), at(1), at(2), at(3)});
+    if (!logged_.contains(key)) Log(level, message, fields);
   };
   for (const Condition& problem : snapshot.problems) {
     say(LogLevel::kError, "p" + problem.message, problem.message, {{"reason", problem.reason}});
   }
-  for (const std::string& notice : snapshot.notices) say(LogLevel::kInfo, "n" + notice, notice, {{"reason", "Overridden"}});
+  for (const std::string& notice : snapshot.notices)
+    say(LogLevel::kInfo, "n" + notice, notice, {{"reason", "Overridden"}});
   for (const NodeStatus& node : snapshot.nodes) {
     if (node.unreachable.empty()) continue;
-    say(LogLevel::kWarning, "u" + node.node.name, "node runs but cannot be reached; nothing is placed there: " + node.unreachable,
-        {{"node", node.node.name}});
+    say(LogLevel::kWarning, "u" + node.node.name, "node runs but cannot be reached; nothing is placed there",
+        {{"node", node.node.name}, {"error", node.unreachable}});
   }
   for (const StreamStatus& stream : snapshot.streams) {
     for (const TimedCondition& timed : stream.conditions) {
       const Condition& condition = timed.condition;
       const LogLevel level = condition.type == ConditionType::kDegraded ? LogLevel::kWarning : LogLevel::kInfo;
       say(level, "c" + stream.plan.vhost + '\0' + stream.plan.exchange + '\0' + condition.reason + condition.message,
-          condition.message, {{"vhost", stream.plan.vhost}, {"exchange", stream.plan.exchange},
-                              {"condition", Name(condition.type)}, {"reason", condition.reason}});
+          condition.message,
+          {{"vhost", stream.plan.vhost},
+           {"exchange", stream.plan.exchange},
+           {"condition", Name(condition.type)},
+           {"reason", condition.reason}});
     }
   }
   logged_ = std::move(now);

@@ -16,8 +16,8 @@ Result<std::vector<fs::path>> ListFiles(const std::string& directory) {
   std::error_code error;
   fs::directory_iterator entries(directory, error);
   if (error) {
-    return Fail(ErrorCode::kConfiguration, "cannot be read (" + error.message() + "); --policies-dir names a folder of *.json files",
-                directory);
+    return Fail(ErrorCode::kConfiguration,
+                "cannot be read (" + error.message() + "); --policies-dir names a folder of *.json files", directory);
   }
   std::vector<fs::path> files;
   for (; entries != fs::directory_iterator(); entries.increment(error)) {
@@ -42,7 +42,8 @@ Result<std::vector<Parameter>> ReadPolicies(const fs::path& path) {
 void Override(Sources& sources, Parameter parameter) {
   for (Parameter& existing : sources.parameters) {
     if (existing.name != parameter.name) continue;
-    sources.notices.push_back("'" + parameter.name + "' of " + parameter.source + " overrides that of " + existing.source);
+    sources.notices.push_back("'" + parameter.name + "' of " + parameter.source + " overrides that of " +
+                              existing.source);
     existing = std::move(parameter);
     return;
   }

@@ -15,12 +15,12 @@ std::size_t Snapshot::action_count() const {
 }
 
 Condition FailureCondition(const Error& error) {
-  return {ConditionType::kDegraded, "ApplyFailed",
-          error.ToString() + "; it is tried again in the next round", false};
+  return {ConditionType::kDegraded, "ApplyFailed", error.ToString() + "; it is tried again in the next round", false};
 }
 
-std::vector<StreamStatus> ConditionBook::Update(
-    const Plan& plan, const std::map<std::pair<std::string, std::string>, Error>& failures, std::int64_t now_ms) {
+std::vector<StreamStatus> ConditionBook::Update(const Plan& plan,
+                                                const std::map<std::pair<std::string, std::string>, Error>& failures,
+                                                std::int64_t now_ms) {
   std::map<Key, std::int64_t> since;
   std::vector<StreamStatus> statuses;
   for (const StreamPlan& stream : plan.streams) {

@@ -37,17 +37,17 @@ struct NodeStatus {
 };
 
 struct Snapshot {
-  std::uint64_t generation = 0;     ///< Successful observations so far.
-  std::int64_t observed_at_ms = 0;  ///< Unix time of the last successful one; 0: none yet.
+  std::uint64_t generation = 0;            ///< Successful observations so far.
+  std::int64_t observed_at_ms = 0;         ///< Unix time of the last successful one; 0: none yet.
   std::optional<Error> observation_error;  ///< Why the last attempt failed; unset: it did not.
   std::int64_t failing_since_ms = 0;
   std::string cluster_name;
   std::string rabbitmq_version;
   std::vector<NodeStatus> nodes;
   std::vector<StreamStatus> streams;
-  std::vector<Condition> problems;      ///< Of parameters and files.
-  std::vector<std::string> notices;     ///< Nothing wrong, but worth knowing.
-  std::vector<Parameter> parameters;    ///< In force, files applied.
+  std::vector<Condition> problems;    ///< Of parameters and files.
+  std::vector<std::string> notices;   ///< Nothing wrong, but worth knowing.
+  std::vector<Parameter> parameters;  ///< In force, files applied.
 
   std::size_t action_count() const;
 };
@@ -56,7 +56,8 @@ struct Snapshot {
 class ConditionBook {
  public:
   /// Statuses for a plan; `failures` are the streams whose last apply failed, by (vhost, exchange).
-  std::vector<StreamStatus> Update(const Plan& plan, const std::map<std::pair<std::string, std::string>, Error>& failures,
+  std::vector<StreamStatus> Update(const Plan& plan,
+                                   const std::map<std::pair<std::string, std::string>, Error>& failures,
                                    std::int64_t now_ms);
 
  private:

@@ -14,8 +14,9 @@ using prometheus::MetricType;
 using Labels = std::vector<prometheus::ClientMetric::Label>;
 
 constexpr int kStaleIntervals = 3;
-constexpr ShardState kShardStates[] = {ShardState::kMissing,   ShardState::kDeclared, ShardState::kActive,  ShardState::kDown,
-                                       ShardState::kMisplaced, ShardState::kSurplus,  ShardState::kConflict};
+constexpr ShardState kShardStates[] = {ShardState::kMissing, ShardState::kDeclared,  ShardState::kActive,
+                                       ShardState::kDown,    ShardState::kMisplaced, ShardState::kSurplus,
+                                       ShardState::kConflict};
 
 MetricFamily Family(const char* name, const char* help) { return {name, help, MetricType::Gauge, {}}; }
 
@@ -45,7 +46,8 @@ std::vector<MetricFamily> StreamFamilies(const Snapshot& snapshot) {
     std::map<ShardState, int> counts;
     for (const Shard& shard : stream.plan.shards) ++counts[shard.state];
     for (const ShardState state : kShardStates) {
-      Add(shards, {{"vhost", stream.plan.vhost}, {"exchange", stream.plan.exchange}, {"state", std::string(Name(state))}},
+      Add(shards,
+          {{"vhost", stream.plan.vhost}, {"exchange", stream.plan.exchange}, {"state", std::string(Name(state))}},
           counts[state]);
     }
   }
@@ -55,7 +57,8 @@ std::vector<MetricFamily> StreamFamilies(const Snapshot& snapshot) {
 
 std::vector<MetricFamily> ShardFamilies(const Snapshot& snapshot) {
   auto ready = Family("warren_shard_messages_ready", "Messages ready in the shard.");
-  auto unacked = Family("warren_shard_messages_unacked", "Messages of the shard that were delivered and not acknowledged.");
+  auto unacked =
+      Family("warren_shard_messages_unacked", "Messages of the shard that were delivered and not acknowledged.");
   auto consumers = Family("warren_shard_consumers", "Consumers of the shard.");
   auto published = Family("warren_shard_publish_messages_per_second", "Messages entering the shard, per second.");
   auto delivered = Family("warren_shard_deliver_messages_per_second", "Messages delivered from the shard, per second.");
@@ -97,7 +100,8 @@ class SnapshotCollector : public prometheus::Collectable {
 }  // namespace
 
 std::vector<MetricFamily> CollectSnapshot(const Snapshot& snapshot, std::int64_t now_ms) {
-  auto age = Family("warren_observation_age_seconds", "Time since the last successful observation; absent before the first.");
+  auto age =
+      Family("warren_observation_age_seconds", "Time since the last successful observation; absent before the first.");
   if (snapshot.observed_at_ms > 0) Add(age, {}, static_cast<double>(now_ms - snapshot.observed_at_ms) / 1000);
   auto failing = Family("warren_observation_failing", "1 when the last observation failed.");
   Add(failing, {}, snapshot.observation_error.has_value());
@@ -136,13 +140,15 @@ void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
       [&actions](const StreamOutcome& outcome) {
         for (const ActionOutcome& action : outcome.actions) {
           if (!action.attempted) continue;
-          actions.Add({{"kind", std::string(Name(action.kind))}, {"outcome", action.result ? "done" : "failed"}}).Increment();
+          actions.Add({{"kind", std::string(Name(action.kind))}, {"outcome", action.result ? "done" : "failed"}})
+              .Increment();
         }
       });
   metrics.Register(std::make_shared<SnapshotCollector>(reconciler));
 }
 
-program::Readiness CoordinatorReadiness(const Snapshot& snapshot, std::int64_t now_ms, std::chrono::milliseconds interval) {
+program::Readiness CoordinatorReadiness(const Snapshot& snapshot, std::int64_t now_ms,
+                                        std::chrono::milliseconds interval) {
   const std::string error = snapshot.observation_error ? snapshot.observation_error->ToString() : std::string();
   if (snapshot.observed_at_ms == 0) {
     return {false, error.empty() ? "the cluster was not observed yet" : "the cluster was never observed: " + error};

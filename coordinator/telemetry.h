@@ -16,7 +16,8 @@ void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler);
 
 /// Ready: the cluster was observed, and the observation is not older than three intervals while
 /// newer attempts fail. Pure.
-program::Readiness CoordinatorReadiness(const Snapshot& snapshot, std::int64_t now_ms, std::chrono::milliseconds interval);
+program::Readiness CoordinatorReadiness(const Snapshot& snapshot, std::int64_t now_ms,
+                                        std::chrono::milliseconds interval);
 
 /// The families made from a snapshot; for tests.
 std::vector<prometheus::MetricFamily> CollectSnapshot(const Snapshot& snapshot, std::int64_t now_ms);

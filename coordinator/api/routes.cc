@@ -19,14 +19,19 @@ std::string Dump(const json& body) { return body.dump(-1, ' ', false, json::erro
 ApiResponse Ok(const json& body, int status = 200) { return {status, "application/json", Dump(body), {}}; }
 
 ApiResponse Problem(int status, std::string_view title, const std::string& detail) {
-  return {status, "application/problem+json",
-          Dump({{"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail}}), {}};
+  return {status,
+          "application/problem+json",
+          Dump({{"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail}}),
+          {}};
 }
 
 json Observation(const ApiContext& context) {
   const Snapshot& snapshot = *context.snapshot;
-  json observation{{"generation", snapshot.generation}, {"observed_at_ms", nullptr}, {"age_seconds", nullptr},
-                   {"stale_since_ms", nullptr}, {"error", nullptr}};
+  json observation{{"generation", snapshot.generation},
+                   {"observed_at_ms", nullptr},
+                   {"age_seconds", nullptr},
+                   {"stale_since_ms", nullptr},
+                   {"error", nullptr}};
   if (snapshot.observed_at_ms > 0) {
     observation["observed_at_ms"] = snapshot.observed_at_ms;
     observation["age_seconds"] = static_cast<double>(context.now_ms - snapshot.observed_at_ms) / 1000;
@@ -66,7 +71,9 @@ json Problems(const Snapshot& snapshot) {
 json Streams(const ApiContext& context) {
   json list = json::array();
   for (const StreamStatus& stream : context.snapshot->streams) list.push_back(StreamJson(stream));
-  return {{"observation", Observation(context)}, {"streams", std::move(list)}, {"problems", Problems(*context.snapshot)},
+  return {{"observation", Observation(context)},
+          {"streams", std::move(list)},
+          {"problems", Problems(*context.snapshot)},
           {"notices", context.snapshot->notices}};
 }
 
@@ -96,8 +103,10 @@ json Nodes(const ApiContext& context) {
                     {"disk_alarm", node.disk_alarm},
                     {"maintenance", node.maintenance ? json(*node.maintenance) : json(nullptr)}});
   }
-  return {{"observation", Observation(context)}, {"cluster_name", context.snapshot->cluster_name},
-          {"rabbitmq_version", context.snapshot->rabbitmq_version}, {"nodes", std::move(list)}};
+  return {{"observation", Observation(context)},
+          {"cluster_name", context.snapshot->cluster_name},
+          {"rabbitmq_version", context.snapshot->rabbitmq_version},
+          {"nodes", std::move(list)}};
 }
 
 json PlanJson(const ApiContext& context) {
@@ -105,7 +114,9 @@ json PlanJson(const ApiContext& context) {
   for (const StreamStatus& stream : context.snapshot->streams) {
     for (const Action& action : stream.plan.actions) actions.push_back(ToJson(action));
   }
-  return {{"observation", Observation(context)}, {"action_count", actions.size()}, {"actions", actions},
+  return {{"observation", Observation(context)},
+          {"action_count", actions.size()},
+          {"actions", actions},
           {"problems", Problems(*context.snapshot)}};
 }
 
@@ -124,15 +135,17 @@ json Parameters(const ApiContext& context, policies::ParameterKind kind, const c
 ApiResponse OneStream(const ApiContext& context, std::string_view encoded_vhost, std::string_view encoded_exchange) {
   const auto vhost = policies::PercentDecode(encoded_vhost);
   const auto exchange = policies::PercentDecode(encoded_exchange);
-  if (!vhost || !exchange) return Problem(400, "Bad Request", "the path has a '%' that is not followed by two hexadecimal digits");
+  if (!vhost || !exchange)
+    return Problem(400, "Bad Request", "the path has a '%' that is not followed by two hexadecimal digits");
   for (const StreamStatus& stream : context.snapshot->streams) {
     if (stream.plan.vhost != *vhost || stream.plan.exchange != *exchange) continue;
     json object = StreamJson(stream);
     object["observation"] = Observation(context);
     return Ok(object);
   }
-  return Problem(404, "Not Found", "no policy matches an exchange '" + *exchange + "' in vhost '" + *vhost +
-                                       "', or there is none; GET /api/v1/streams lists the streams");
+  return Problem(404, "Not Found",
+                 "no policy matches an exchange '" + *exchange + "' in vhost '" + *vhost +
+                     "', or there is none; GET /api/v1/streams lists the streams");
 }
 
 ApiResponse Ready(const ApiContext& context) {
@@ -158,11 +171,16 @@ constexpr Endpoint kEndpoints[] = {
     {"/api/v1/nodes", "GET", [](const ApiContext& context) { return Ok(Nodes(context)); }},
     {"/api/v1/plan", "GET", [](const ApiContext& context) { return Ok(PlanJson(context)); }},
     {"/api/v1/definitions", "GET",
-     [](const ApiContext& context) { return Ok(Parameters(context, policies::ParameterKind::kDefinition, "definitions")); }},
+     [](const ApiContext& context) {
+       return Ok(Parameters(context, policies::ParameterKind::kDefinition, "definitions"));
+     }},
     {"/api/v1/policies", "GET",
      [](const ApiContext& context) { return Ok(Parameters(context, policies::ParameterKind::kPolicy, "policies")); }},
     {"/api/v1/reconcile", "POST", Reconcile},
-    {"/healthz", "GET", [](const ApiContext&) { return Ok({{"status", "ok"}}); }},
+    {"/healthz", "GET",
+     [](const ApiContext&) {
+       return Ok({{"status", "ok"}});
+     }},
     {"/readyz", "GET", Ready},
 };
 
@@ -185,7 +203,8 @@ ApiResponse Route(const ApiContext& context, std::string_view method, std::strin
     const std::string_view rest = path.substr(kStream.size());
     const auto slash = rest.find('/');
     if (slash != std::string_view::npos && slash > 0 && rest.find('/', slash + 1) == std::string_view::npos) {
-      return method == "GET" ? OneStream(context, rest.substr(0, slash), rest.substr(slash + 1)) : MethodNotAllowed("GET");
+      return method == "GET" ? OneStream(context, rest.substr(0, slash), rest.substr(slash + 1))
+                             : MethodNotAllowed("GET");
     }
   }
   return Problem(404, "Not Found", "there is no such resource; a vhost in a path is percent-encoded ('/' is %2F)");

@@ -56,7 +56,8 @@ class ApiServer::Impl {
     try {
       listener_.open().wait();
     } catch (const std::exception& error) {
-      return Fail(ErrorCode::kConfiguration, std::string("cannot listen (") + error.what() + "); give another --listen");
+      return Fail(ErrorCode::kConfiguration,
+                  std::string("cannot listen (") + error.what() + "); give another --listen");
     }
     return {};
   }
@@ -66,7 +67,8 @@ class ApiServer::Impl {
     try {
       Reply(request, Route(context_(), request.method(), PathOf(request)));
     } catch (const std::exception& error) {
-      program::Log(program::LogLevel::kError, "a request of the REST API could not be answered", {{"error", error.what()}});
+      program::Log(program::LogLevel::kError, "a request of the REST API could not be answered",
+                   {{"error", error.what()}});
     }
   }
 
@@ -77,15 +79,20 @@ class ApiServer::Impl {
 ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 ApiServer::~ApiServer() = default;
 
-Result<std::unique_ptr<ApiServer>> ApiServer::Start(const program::Address& address, std::function<ApiContext()> context) {
-  const auto refuse = [&](const char* why) { return Fail(ErrorCode::kConfiguration, why, "--listen " + address.ToString()); };
+Result<std::unique_ptr<ApiServer>> ApiServer::Start(const program::Address& address,
+                                                    std::function<ApiContext()> context) {
+  const auto refuse = [&](const char* why) {
+    return Fail(ErrorCode::kConfiguration, why, "--listen " + address.ToString());
+  };
   if (!address.is_loopback()) {
-    return refuse("the REST API has no authentication and listens on a loopback address alone, such as 127.0.0.1:15680");
+    return refuse(
+        "the REST API has no authentication and listens on a loopback address alone, such as 127.0.0.1:15680");
   }
   if (address.port == 0) return refuse("needs a port, such as 127.0.0.1:15680");
   const std::string url = "http://" + address.ToString();
   auto impl = std::make_unique<Impl>(url + "/", std::move(context));
-  if (auto opened = impl->Open(); !opened) return tl::unexpected(opened.error().Within("--listen " + address.ToString()));
+  if (auto opened = impl->Open(); !opened)
+    return tl::unexpected(opened.error().Within("--listen " + address.ToString()));
   program::Log(program::LogLevel::kInfo, "REST API", {{"address", url + "/api/v1"}});
   return std::unique_ptr<ApiServer>(new ApiServer(std::move(impl)));
 }

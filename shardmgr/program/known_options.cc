@@ -10,19 +10,57 @@ namespace {
 
 constexpr std::string_view kOptions[] = {
     // Shared.
-    "management", "node", "node-address", "user", "password-file", "vhost", "listen", "metrics-listen", "log-format",
-    "log-level", "tls-ca-file", "config",
+    "management",
+    "node",
+    "node-address",
+    "user",
+    "password-file",
+    "vhost",
+    "listen",
+    "metrics-listen",
+    "log-format",
+    "log-level",
+    "tls-ca-file",
+    "config",
     // warren-coordinator and warrenctl.
-    "interval", "policies-dir", "once", "formatter", "quiet", "timeout", "priority", "apply-to", "definition",
+    "interval",
+    "policies-dir",
+    "once",
+    "formatter",
+    "quiet",
+    "timeout",
+    "priority",
+    "apply-to",
     // warren-proxy.
-    "exchange", "hash-on", "no-consumers", "body-limit", "header-limit", "max-body", "max-header", "max-requests",
-    "max-in-flight", "max-in-flight-bytes", "max-connections", "idle-timeout", "header-timeout", "body-timeout",
-    "read-timeout", "write-timeout", "drain-timeout", "request-timeout", "settle-time", "threads", "io-threads",
-    "access-log", "instance", "proxy-name", "name", "retry-limit", "max-retries", "trust-forwarded", "trusted-proxies",
-    "max-body-bytes", "max-header-bytes", "max-bytes", "expose-origin",
+    "exchange",
+    "hash-on",
+    "no-consumers",
+    "max-body",
+    "max-body-bytes",
+    "max-header",
+    "max-header-bytes",
+    "max-requests",
+    "max-bytes",
+    "max-in-flight",
+    "max-in-flight-bytes",
+    "max-connections",
+    "idle-timeout",
+    "request-timeout",
+    "drain-timeout",
+    "threads",
+    "access-log",
+    "instance",
+    "trust-forwarded",
+    "expose-origin",
     // warren-worker.
-    "stream", "upstream", "concurrency", "local-node", "upstream-timeout", "upstream-connections", "connect-timeout",
-    "poll-interval",
+    "stream",
+    "upstream",
+    "concurrency",
+    "local-node",
+    "upstream-timeout",
+    "host-header",
+    "health-path",
+    "refresh",
 };
 
 std::size_t Distance(std::string_view a, std::string_view b) {
@@ -49,7 +87,8 @@ bool IsKnownOption(std::string_view name) {
 bool IsForeignVariable(std::string_view variable) {
   if (variable.starts_with("WARREN_TEST_")) return true;
   const auto holds = [&](std::string_view part) { return variable.find(part) != std::string_view::npos; };
-  return variable.ends_with("_PORT") || holds("SERVICE_HOST") || holds("SERVICE_PORT") || holds("_TCP") || holds("_UDP");
+  return variable.ends_with("_PORT") || holds("SERVICE_HOST") || holds("SERVICE_PORT") || holds("_TCP") ||
+         holds("_UDP");
 }
 
 std::string Nearest(std::string_view name, const std::vector<std::string>& candidates) {

@@ -14,8 +14,8 @@
 #include <initializer_list>
 #include <string>
 #include <string_view>
-#include <vector>
 #include <variant>
+#include <vector>
 
 #include "policies/error.h"
 

@@ -55,7 +55,8 @@ class ProcessCollector : public prometheus::Collectable {
         Single("process_cpu_seconds_total", "User and system CPU time spent.", MetricType::Counter, CpuSeconds()),
         Single("process_resident_memory_bytes", "Resident memory.", MetricType::Gauge, ResidentBytes()),
         Single("process_open_fds", "Open file descriptors.", MetricType::Gauge, OpenFiles()),
-        Single("process_max_fds", "Most file descriptors allowed.", MetricType::Gauge, static_cast<double>(limit.rlim_cur)),
+        Single("process_max_fds", "Most file descriptors allowed.", MetricType::Gauge,
+               static_cast<double>(limit.rlim_cur)),
         Single("process_start_time_seconds", "Unix time of the start.", MetricType::Gauge, started_),
     };
   }

@@ -1,19 +1,20 @@
 // Gathers option values from command line, environment and file, and checks them: see options.h.
 #include "shardmgr/program/options.h"
 
+#include <unistd.h>
+
 #include <boost/program_options/errors.hpp>
 #include <boost/program_options/options_description.hpp>
 #include <boost/program_options/parsers.hpp>
 #include <boost/program_options/positional_options.hpp>
 #include <boost/program_options/value_semantic.hpp>
-#include <charconv>
 #include <fstream>
 #include <iostream>
 #include <sstream>
 #include <stdexcept>
-#include <unistd.h>
 
 #include "shardmgr/program/known_options.h"
+#include "shardmgr/program/option_checks.h"
 
 namespace po = boost::program_options;
 
@@ -34,7 +35,8 @@ std::string VariableName(std::string_view option) {
 
 std::string OptionName(std::string_view variable) {
   std::string name;
-  for (const char c : variable.substr(7)) name += c == '_' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const char c : variable.substr(7))
+    name += c == '_' ? '-' : static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return name;
 }
 
@@ -81,75 +83,6 @@ po::options_description Describe(const std::vector<Option>& options) {
   return description;
 }
 
-template <class T>
-Result<void> Checked(const Result<T>& result) {
-  if (!result) return tl::unexpected(result.error());
-  return {};
-}
-
-Result<void> CheckText(const Option& option, const std::string& text) {
-  if (option.choices.empty()) return {};
-  std::string allowed;
-  for (const std::string& choice : option.choices) {
-    if (choice == text) return {};
-    allowed += (allowed.empty() ? "" : ", ") + choice;
-  }
-  return Fail(ErrorCode::kUsage, "'" + text + "' is not one of " + allowed);
-}
-
-Result<void> CheckInteger(const Option& option, const std::string& text) {
-  std::int64_t number = 0;
-  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const bool whole = code == std::errc() && end == text.data() + text.size();
-  if (whole && number >= option.minimum && number <= option.maximum) return {};
-  const bool bounded = option.maximum != std::numeric_limits<std::int64_t>::max();
-  return Fail(ErrorCode::kUsage, "'" + text + "' is not an integer " +
-                                     (bounded ? "from " + std::to_string(option.minimum) + " to " + std::to_string(option.maximum)
-                                              : "of at least " + std::to_string(option.minimum)));
-}
-
-Result<void> CheckFlag(const std::string& text) {
-  for (const char* allowed : {"true", "false", "yes", "no", "1", "0", "on", "off"}) {
-    if (text == allowed) return {};
-  }
-  return Fail(ErrorCode::kUsage, "'" + text + "' is neither true nor false");
-}
-
-Result<void> CheckUrl(const std::string& text) {
-  const auto scheme = text.find("://");
-  const std::string_view after = scheme == std::string::npos ? std::string_view() : std::string_view(text).substr(scheme + 3);
-  const bool http = text.starts_with("http://") || text.starts_with("https://");
-  if (http && after.substr(0, after.find('/')).find('@') != std::string_view::npos) {
-    return Fail(ErrorCode::kUsage, "the URL holds a user name or password; use --user and --password-file instead");
-  }
-  const bool plain = text.find_first_of(" \t\r\n\"<>\\") == std::string::npos;
-  if (http && plain && !after.empty() && after.front() != '/' && after.front() != ':') return {};
-  return Fail(ErrorCode::kUsage, "'" + text + "' is not a URL; write it like http://127.0.0.1:15672");
-}
-
-Result<void> CheckNodeAddress(const std::string& text) {
-  const auto equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) {
-    return Fail(ErrorCode::kUsage, "'" + text + "' is not NODE=HOST:PORT; write it like rabbit@host1=10.0.0.1:5672");
-  }
-  return Checked(amqp::ParseEndpoint(std::string_view(text).substr(equals + 1)));
-}
-
-Result<void> Check(const Option& option, const std::string& text) {
-  switch (option.kind) {
-    case OptionKind::kText: return CheckText(option, text);
-    case OptionKind::kFlag: return CheckFlag(text);
-    case OptionKind::kInteger: return CheckInteger(option, text);
-    case OptionKind::kDuration: return Checked(ParseDuration(text));
-    case OptionKind::kSize: return Checked(ParseSize(text));
-    case OptionKind::kAddress: return Checked(ParseAddress(text));
-    case OptionKind::kEndpoint: return Checked(amqp::ParseEndpoint(text));
-    case OptionKind::kHttpUrl: return CheckUrl(text);
-    case OptionKind::kNodeAddress: return CheckNodeAddress(text);
-  }
-  return {};
-}
-
 std::string Unknown(std::string_view what, const std::string& nearest) {
   std::string text = "there is no " + std::string(what);
   if (!nearest.empty()) text += "; is " + nearest + " meant?";
@@ -160,7 +93,9 @@ std::string Unknown(std::string_view what, const std::string& nearest) {
 
 OptionSet::OptionSet(std::string program, std::string usage, std::string summary)
     : program_(std::move(program)), usage_(std::move(usage)), summary_(std::move(summary)) {
-  Add({.name = "config", .placeholder = "FILE", .help = "File of 'option = value' lines; options and environment win."});
+  Add({.name = "config",
+       .placeholder = "FILE",
+       .help = "File of 'option = value' lines; options and environment win."});
   Add({.name = "help,h", .kind = OptionKind::kFlag, .help = "Print this and exit."});
   Add({.name = "version", .kind = OptionKind::kFlag, .help = "Print the version and exit."});
 }
@@ -176,33 +111,50 @@ OptionSet& OptionSet::TakeArguments() {
 }
 
 OptionSet& OptionSet::Listen(std::string default_address, std::string help) {
-  return Add({.name = "listen", .kind = OptionKind::kAddress, .placeholder = "HOST:PORT",
-              .default_value = std::move(default_address), .help = std::move(help)});
+  return Add({.name = "listen",
+              .kind = OptionKind::kAddress,
+              .placeholder = "HOST:PORT",
+              .default_value = std::move(default_address),
+              .help = std::move(help)});
 }
 
 OptionSet& OptionSet::MetricsListen(std::string default_address) {
-  return Add({.name = "metrics-listen", .kind = OptionKind::kAddress, .placeholder = "HOST:PORT",
+  return Add({.name = "metrics-listen",
+              .kind = OptionKind::kAddress,
+              .placeholder = "HOST:PORT",
               .default_value = std::move(default_address),
               .help = "Where /metrics, /healthz and /readyz are served; port 0 is any free one."});
 }
 
 OptionSet& OptionSet::Take(unsigned shared) {
   if (shared & kManagementOption) {
-    Add({.name = "management", .kind = OptionKind::kHttpUrl, .placeholder = "URL",
-         .default_value = "http://127.0.0.1:15672", .help = "Management API of a broker node.", .repeatable = true});
+    Add({.name = "management",
+         .kind = OptionKind::kHttpUrl,
+         .placeholder = "URL",
+         .default_value = "http://127.0.0.1:15672",
+         .help = "Management API of a broker node.",
+         .repeatable = true});
   }
   if (shared & kNodeOption) {
-    Add({.name = "node", .kind = OptionKind::kEndpoint, .placeholder = "HOST:PORT", .default_value = "127.0.0.1:5672",
-         .help = "AMQP address of a broker node; amqps://HOST:PORT for TLS.", .repeatable = true});
+    Add({.name = "node",
+         .kind = OptionKind::kEndpoint,
+         .placeholder = "HOST:PORT",
+         .default_value = "127.0.0.1:5672",
+         .help = "AMQP address of a broker node; amqps://HOST:PORT for TLS.",
+         .repeatable = true});
   }
   if (shared & kNodeAddressOption) {
-    Add({.name = "node-address", .kind = OptionKind::kNodeAddress, .placeholder = "NODE=HOST:PORT",
-         .help = "Where the AMQP port of a node is really reached.", .repeatable = true});
+    Add({.name = "node-address",
+         .kind = OptionKind::kNodeAddress,
+         .placeholder = "NODE=HOST:PORT",
+         .help = "Where the AMQP port of a node is really reached.",
+         .repeatable = true});
   }
   if (shared & kCredentialOptions) {
     takes_credentials_ = true;
     Add({.name = "user", .placeholder = "NAME", .default_value = "guest", .help = "Broker user."});
-    Add({.name = "password-file", .placeholder = "FILE",
+    Add({.name = "password-file",
+         .placeholder = "FILE",
          .help = "File that holds the user's password. Without it WARREN_PASSWORD is used, else 'guest'."});
   }
   if (shared & kVhostOption) {
@@ -210,7 +162,9 @@ OptionSet& OptionSet::Take(unsigned shared) {
   }
   if (shared & kLogOptions) {
     Add({.name = "log-format", .placeholder = "FORMAT", .default_value = "text", .choices = {"text", "json"}});
-    Add({.name = "log-level", .placeholder = "LEVEL", .default_value = "info",
+    Add({.name = "log-level",
+         .placeholder = "LEVEL",
+         .default_value = "info",
          .choices = {"trace", "debug", "info", "warning", "error"}});
   }
   if (shared & kTlsOption) {
@@ -291,7 +245,8 @@ Result<void> OptionSet::Environment(const char* const* environment, Parsed& pars
       if (IsKnownOption(name) || IsForeignVariable(variable)) continue;
       const std::string nearest = NearestOption(name);
       return Fail(ErrorCode::kConfiguration,
-                  Unknown("option of that name", nearest.empty() ? "" : VariableName(nearest)), "environment " + variable);
+                  Unknown("option of that name", nearest.empty() ? "" : VariableName(nearest)),
+                  "environment " + variable);
     }
     Parsed::Value& value = parsed.values_[name];
     if (!value.texts.empty()) continue;
@@ -346,7 +301,7 @@ Result<void> OptionSet::Finish(Parsed& parsed) const {
       return Fail(ErrorCode::kUsage, "--" + name + " is required (or " + VariableName(name) + ")");
     }
     for (const std::string& text : value.texts) {
-      if (auto checked = Check(option, text); !checked) {
+      if (auto checked = CheckValue(option, text); !checked) {
         Error error = checked.error();
         error.code = value.origin.starts_with("--") ? ErrorCode::kUsage : ErrorCode::kConfiguration;
         return tl::unexpected(error.Within(value.origin));
@@ -379,7 +334,8 @@ Result<Parsed> OptionSet::Parse(int argc, const char* const* argv, const char* c
 
 std::string OptionSet::Help() const {
   std::ostringstream text;
-  text << "Usage: " << program_ << (usage_.empty() ? "" : " ") << usage_ << "\n\n" << summary_ << "\n\n"
+  text << "Usage: " << program_ << (usage_.empty() ? "" : " ") << usage_ << "\n\n"
+       << summary_ << "\n\n"
        << Describe(options_)
        << "\nEvery option may also be given in the environment as WARREN_OPTION_NAME, or in the file of --config.\n";
   return text.str();

@@ -24,13 +24,13 @@ namespace warren::program {
 
 enum class OptionKind {
   kText,
-  kFlag,      ///< No value on the command line; true/false, yes/no, 1/0 elsewhere.
-  kInteger,   ///< Within Option::minimum and maximum.
-  kDuration,  ///< ParseDuration
-  kSize,      ///< ParseSize
-  kAddress,   ///< ParseAddress
-  kEndpoint,  ///< amqp::ParseEndpoint
-  kHttpUrl,   ///< http:// or https:// URL
+  kFlag,         ///< No value on the command line; true/false, yes/no, 1/0 elsewhere.
+  kInteger,      ///< Within Option::minimum and maximum.
+  kDuration,     ///< ParseDuration
+  kSize,         ///< ParseSize
+  kAddress,      ///< ParseAddress
+  kEndpoint,     ///< amqp::ParseEndpoint
+  kHttpUrl,      ///< http:// or https:// URL
   kNodeAddress,  ///< NODE=HOST:PORT
 };
 
@@ -41,10 +41,10 @@ struct Option {
   std::string placeholder = {};    ///< As help shows the value: "FILE", "DURATION".
   std::string default_value = {};  ///< Empty: none.
   std::string help = {};
-  bool repeatable = false;    ///< Environment and file: values separated by commas or spaces.
+  bool repeatable = false;  ///< Environment and file: values separated by commas or spaces.
   bool required = false;
   std::vector<std::string> choices = {};  ///< kText: if not empty, the values allowed.
-  std::int64_t minimum = 0;          ///< kInteger
+  std::int64_t minimum = 0;               ///< kInteger
   std::int64_t maximum = std::numeric_limits<std::int64_t>::max();
 };
 
@@ -63,9 +63,9 @@ enum SharedOptions : unsigned {
 /// program did not add, or as another kind, is a programmer's error (std::logic_error).
 class Parsed {
  public:
-  bool Given(std::string_view name) const;  ///< Anywhere but as the default.
+  bool Given(std::string_view name) const;          ///< Anywhere but as the default.
   std::string Origin(std::string_view name) const;  ///< "--interval", "WARREN_INTERVAL", "file.ini:3", "default"
-  bool Has(std::string_view name) const;    ///< Given, or has a default.
+  bool Has(std::string_view name) const;            ///< Given, or has a default.
 
   std::string Text(std::string_view name) const;  ///< Empty when there is none. Any kind.
   std::vector<std::string> List(std::string_view name) const;
@@ -108,11 +108,11 @@ class OptionSet {
   /// `usage` is what follows the program's name in help ("[OPTIONS]"), `summary` one or two sentences.
   OptionSet(std::string program, std::string usage, std::string summary);
 
-  OptionSet& Take(unsigned shared);          ///< SharedOptions, or-ed.
+  OptionSet& Take(unsigned shared);                                  ///< SharedOptions, or-ed.
   OptionSet& Listen(std::string default_address, std::string help);  ///< --listen HOST:PORT
   OptionSet& MetricsListen(std::string default_address);             ///< --metrics-listen HOST:PORT
   OptionSet& Add(Option option);
-  OptionSet& TakeArguments();                ///< Positional arguments are allowed.
+  OptionSet& TakeArguments();  ///< Positional arguments are allowed.
 
   /// `environment` as main's third argument or ::environ: NAME=VALUE, ended by null; null: none.
   /// Command-line errors are kUsage, the others kConfiguration. With --help or --version nothing else is checked.

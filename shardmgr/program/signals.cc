@@ -32,7 +32,8 @@ class Signals::Impl : public std::enable_shared_from_this<Impl> {
     Wait();
     if (!draining_) {
       draining_ = true;
-      Log(LogLevel::kInfo, "stopping; a second signal ends it at once", {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
+      Log(LogLevel::kInfo, "stopping; a second signal ends it at once",
+          {{"signal", signal == SIGINT ? "SIGINT" : "SIGTERM"}});
       on_drain_();
     } else if (on_abort_) {
       on_abort_();

@@ -15,8 +15,9 @@ struct Unit {
   double factor;
 };
 
-constexpr std::array kDurationUnits = {Unit{"ms", 1}, Unit{"s", 1e3}, Unit{"", 1e3}, Unit{"m", 60e3}, Unit{"h", 3600e3}};
-constexpr std::array kSizeUnits = {Unit{"", 1},        Unit{"B", 1},          Unit{"KiB", 1 << 10},
+constexpr std::array kDurationUnits = {Unit{"ms", 1}, Unit{"s", 1e3}, Unit{"", 1e3}, Unit{"m", 60e3},
+                                       Unit{"h", 3600e3}};
+constexpr std::array kSizeUnits = {Unit{"", 1},          Unit{"B", 1},         Unit{"KiB", 1 << 10},
                                    Unit{"MiB", 1 << 20}, Unit{"GiB", 1 << 30}, Unit{"KB", 1e3},
                                    Unit{"kB", 1e3},      Unit{"MB", 1e6},      Unit{"GB", 1e9}};
 constexpr double kYearMs = 365.0 * 24 * 3600e3;

@@ -25,8 +25,9 @@ class Routes : public ::testing::Test {
   }
 
   ApiResponse Ask(std::string_view method, std::string_view path) {
-    return Route({std::make_shared<const Snapshot>(snapshot_), 3'000, std::chrono::seconds(5), [this] { ++triggered_; }},
-                 method, path);
+    return Route(
+        {std::make_shared<const Snapshot>(snapshot_), 3'000, std::chrono::seconds(5), [this] { ++triggered_; }}, method,
+        path);
   }
   json Get(std::string_view path) { return json::parse(Ask("GET", path).body); }
 
@@ -45,8 +46,8 @@ TEST_F(Routes, FindAStreamByItsEncodedNameAndShowSinceWhen) {
 }
 
 TEST_F(Routes, AnswerWhatIsNotThereWithProblemDocuments) {
-  for (const char* path : {"", "/", "/api", "/api/v1/", "/api/v1/streams/", "/api/v1/streams/%2F", "/api/v1/streams/%2F/none",
-                           "/api/v1/streams/a/b/c", "/api/v1/streams//x"}) {
+  for (const char* path : {"", "/", "/api", "/api/v1/", "/api/v1/streams/", "/api/v1/streams/%2F",
+                           "/api/v1/streams/%2F/none", "/api/v1/streams/a/b/c", "/api/v1/streams//x"}) {
     const ApiResponse answer = Ask("GET", path);
     EXPECT_EQ(answer.status, 404) << path;
     EXPECT_EQ(answer.content_type, "application/problem+json");

@@ -16,9 +16,11 @@ class SourcesTest : public ::testing::Test {
   void Write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
   Sources Gather() { return GatherSources(globals_, folder_.string()); }
 
-  const std::filesystem::path folder_ = std::filesystem::path(::testing::TempDir()) / ("sources_test_" + std::to_string(::getpid()));
-  const std::vector<Parameter> globals_ = {{"stream-definition.a", nlohmann::json{{"shards-per-node", 1}}, "global parameter"},
-                                           {"stream-definition.b", nlohmann::json::object(), "global parameter"}};
+  const std::filesystem::path folder_ =
+      std::filesystem::path(::testing::TempDir()) / ("sources_test_" + std::to_string(::getpid()));
+  const std::vector<Parameter> globals_ = {
+      {"stream-definition.a", nlohmann::json{{"shards-per-node", 1}}, "global parameter"},
+      {"stream-definition.b", nlohmann::json::object(), "global parameter"}};
 };
 
 TEST_F(SourcesTest, FilesWinOverGlobalParametersAndLaterFilesOverEarlierOnes) {

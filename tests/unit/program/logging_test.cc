@@ -13,12 +13,14 @@ constexpr std::int64_t kTimeMs = 1'767'323'045'678;  // 2026-01-02T03:04:05.678Z
 TEST(FormatLogLine, WritesTextWithPlainValuesBare) {
   const std::string line = FormatLogLine(LogFormat::kText, kTimeMs, LogLevel::kInfo, "warren-proxy", "shard bound",
                                          {{"exchange", "shard.web"}, {"took_ms", 3}, {"ok", true}, {"rate", 0.5}});
-  EXPECT_EQ(line, "2026-01-02T03:04:05.678Z info    warren-proxy: shard bound exchange=shard.web took_ms=3 ok=true rate=0.5");
+  EXPECT_EQ(line,
+            "2026-01-02T03:04:05.678Z info    warren-proxy: shard bound exchange=shard.web took_ms=3 ok=true rate=0.5");
 }
 
 TEST(FormatLogLine, QuotesTextThatCouldForgeALine) {
-  const std::string line = FormatLogLine(LogFormat::kText, kTimeMs, LogLevel::kWarning, "p", "bad\nmessage",
-                                         {{"path", "/a b"}, {"name", "x\n2026 error forged"}, {"empty", ""}, {"eq", "a=b"}});
+  const std::string line =
+      FormatLogLine(LogFormat::kText, kTimeMs, LogLevel::kWarning, "p", "bad\nmessage",
+                    {{"path", "/a b"}, {"name", "x\n2026 error forged"}, {"empty", ""}, {"eq", "a=b"}});
   EXPECT_EQ(line.find('\n'), std::string::npos);
   EXPECT_NE(line.find(R"(path="/a b" name="x\n2026 error forged" empty="" eq="a=b")"), std::string::npos) << line;
 }

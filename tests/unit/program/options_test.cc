@@ -30,7 +30,8 @@ Result<Parsed> Parse(std::vector<const char*> line, std::vector<const char*> env
 /// A configuration file that goes with the test.
 class ConfigFile {
  public:
-  explicit ConfigFile(const std::string& text) : path_(::testing::TempDir() + "options_test_" + std::to_string(::getpid())) {
+  explicit ConfigFile(const std::string& text)
+      : path_(::testing::TempDir() + "options_test_" + std::to_string(::getpid())) {
     std::ofstream(path_) << text;
     argument_ = "--config=" + path_;
   }
@@ -45,7 +46,8 @@ class ConfigFile {
 
 TEST(Options, CommandLineBeatsEnvironmentBeatsFileBeatsDefault) {
   const ConfigFile file("# comment\ninterval = 30s\nvhost = from-file\nuser=filer\n");
-  const auto parsed = Parse({file.argument(), "--interval", "10s"}, {"WARREN_INTERVAL=20s", "WARREN_VHOST=from-environment"});
+  const auto parsed =
+      Parse({file.argument(), "--interval", "10s"}, {"WARREN_INTERVAL=20s", "WARREN_VHOST=from-environment"});
   ASSERT_TRUE(parsed) << parsed.error().ToString();
   EXPECT_EQ(parsed->Duration("interval"), std::chrono::seconds(10));
   EXPECT_EQ(parsed->Text("vhost"), "from-environment");
@@ -90,8 +92,9 @@ TEST(Options, UnknownNamesSayWhereAndWhatIsMeant) {
 }
 
 TEST(Options, OtherProgramsAndClustersVariablesAreLeftAlone) {
-  EXPECT_TRUE(Parse({}, {"WARREN_UPSTREAM=http://x", "WARREN_TEST_ANYTHING=1", "WARREN_PROXY_SERVICE_HOST=10.0.0.1",
-                         "WARREN_PROXY_PORT_8080_TCP_ADDR=10.0.0.1", "WARREN_PROXY_PORT=tcp://10.0.0.1:80", "PATH=/bin"}));
+  EXPECT_TRUE(
+      Parse({}, {"WARREN_UPSTREAM=http://x", "WARREN_TEST_ANYTHING=1", "WARREN_PROXY_SERVICE_HOST=10.0.0.1",
+                 "WARREN_PROXY_PORT_8080_TCP_ADDR=10.0.0.1", "WARREN_PROXY_PORT=tcp://10.0.0.1:80", "PATH=/bin"}));
 }
 
 TEST(Options, AbbreviationsAreNotGuessed) { EXPECT_FALSE(Parse({"--inter", "5s"})); }

@@ -36,7 +36,8 @@ TEST(ParseAddress, TakesNumbersBracketsAndEveryAddress) {
   EXPECT_EQ(ParseAddress("127.0.0.1:80")->ToString(), "127.0.0.1:80");
   EXPECT_EQ(ParseAddress("[::1]:8080")->ToString(), "[::1]:8080");
   EXPECT_EQ(ParseAddress(":0")->ToString(), "0.0.0.0:0");
-  for (const char* text : {"", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "example.org:80", "1.2.3.4:-1"}) {
+  for (const char* text :
+       {"", "80", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "::1:80", "example.org:80", "1.2.3.4:-1"}) {
     EXPECT_FALSE(ParseAddress(text)) << text;
   }
 }
