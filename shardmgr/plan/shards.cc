@@ -29,8 +29,8 @@ void AddDifference(std::string& differences, std::string_view what, std::string_
 std::string_view Word(bool value) { return value ? "true" : "false"; }
 std::string_view Word(QueueType type) { return type == QueueType::kQuorum ? "quorum" : "classic"; }
 
-/// Where the queue is not what the template says; empty when it is. Arguments beyond the template's are not
-/// looked at: nothing is declared again, so they do no harm.
+/// Where the queue is not what the template says; empty when it is. Arguments beyond the template's count, too:
+/// a declare with the template's alone would be refused (AMQP 406).
 std::string Differences(const Queue& queue, const QueueTemplate& wanted) {
   std::string differences;
   if (!queue.type.empty() && queue.type != Word(wanted.type)) {
@@ -46,6 +46,11 @@ std::string Differences(const Queue& queue, const QueueTemplate& wanted) {
     } else {
       AddDifference(differences, "argument " + argument, "not set", JsonForMessage(value));
     }
+  }
+  if (!queue.arguments.is_object()) return differences;
+  for (const auto& [argument, value] : queue.arguments.items()) {
+    if (argument == "x-queue-type" || wanted.arguments.contains(argument)) continue;
+    AddDifference(differences, "argument " + argument, JsonForMessage(value), "not set");
   }
   return differences;
 }

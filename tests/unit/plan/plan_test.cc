@@ -111,9 +111,22 @@ TEST(MakePlan, LeavesAConflictingQueueAloneAndNamesTheDifference) {
   const Shard& shard = plan.streams[0].shards[0];
   EXPECT_EQ(shard.state, ShardState::kConflict);
   EXPECT_EQ(shard.detail,
-            "argument x-dead-letter-exchange is not set, wanted \"warren.dead\"; argument x-message-ttl is not set, "
-            "wanted "
-            "5");
+            "argument x-dead-letter-exchange is not set, wanted \"warren.dead\"; "
+            "argument x-message-ttl is not set, wanted 5");
+}
+
+TEST(MakePlan, CountsArgumentsBeyondTheTemplateAsAConflict) {
+  Topology topology = Converged(kOriginal);
+  topology.queues[0].arguments = {{"x-queue-type", "classic"}};
+  EXPECT_EQ(PlanOf(kOriginal, topology).streams[0].state(), "ready");
+  topology.queues[0].arguments["x-max-length"] = 10;
+  const Plan plan = PlanOf(kOriginal, topology);
+  EXPECT_TRUE(plan.empty());
+  const auto& shards = plan.streams[0].shards;
+  const auto conflict = std::find_if(shards.begin(), shards.end(),
+                                     [](const Shard& shard) { return shard.state == ShardState::kConflict; });
+  ASSERT_NE(conflict, shards.end());
+  EXPECT_EQ(conflict->detail, "argument x-max-length is 10, wanted not set");
 }
 
 TEST(MakePlan, LeavesAMisplacedQueueAlone) {
