@@ -45,6 +45,8 @@ constexpr std::string_view kOptions[] = {
     "max-in-flight-bytes",
     "max-connections",
     "idle-timeout",
+    "header-timeout",
+    "body-timeout",
     "request-timeout",
     "drain-timeout",
     "threads",
