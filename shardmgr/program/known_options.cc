@@ -47,6 +47,8 @@ constexpr std::string_view kOptions[] = {
     "idle-timeout",
     "header-timeout",
     "body-timeout",
+    "header-timeout",
+    "body-timeout",
     "request-timeout",
     "drain-timeout",
     "threads",
