@@ -53,7 +53,8 @@ std::string FormatAccessLine(const AccessEntry& entry, bool json) {
         entry.bytes_in, entry.bytes_out, Milli(entry.total_us, "null"), Milli(entry.queue_us, "null"),
         Milli(entry.work_us, "null"), entry.publishings, id);
   }
-  return fmt::format(R"({} {} "{} {} HTTP/1.{}" {} in={} out={} total_ms={} queue_ms={} work_ms={} publishings={} id={})",
+  return fmt::format(R"({} {} "{} {} HTTP/1.{}" {} in={} out={} total_ms={} queue_ms={} work_ms={})"
+                     R"( publishings={} id={})",
                      Timestamp(entry.time_ms), entry.client_addr, entry.method, target, entry.minor_version,
                      entry.status, entry.bytes_in, entry.bytes_out, Milli(entry.total_us, "-"),
                      Milli(entry.queue_us, "-"), Milli(entry.work_us, "-"), entry.publishings, id);
@@ -62,7 +63,9 @@ std::string FormatAccessLine(const AccessEntry& entry, bool json) {
 Result<std::unique_ptr<AccessLog>> AccessLog::Open(const std::string& target, bool json) {
   const int file = target == "-" ? ::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3)
                                  : ::open(target.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-  if (file < 0) return Fail(ErrorCode::kConfiguration, std::string("cannot be written: ") + std::strerror(errno), target);
+  if (file < 0) {
+    return Fail(ErrorCode::kConfiguration, std::string("cannot be written: ") + std::strerror(errno), target);
+  }
   return std::unique_ptr<AccessLog>(new AccessLog(file, json));
 }
 

@@ -72,7 +72,9 @@ Result<void> Lane::Listen(const program::Address& address) {
   const int on = 1;
   if (check()) acceptor_.open(endpoint.protocol(), error);
   if (check()) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (check() && options.threads > 1) ::setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  if (check() && options.threads > 1) {
+    ::setsockopt(acceptor_.native_handle(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+  }
   if (check()) acceptor_.bind(endpoint, error);
   if (check()) acceptor_.listen(boost::asio::socket_base::max_listen_connections, error);
   if (error) return Fail(ErrorCode::kConfiguration, "cannot listen: " + error.message(), address.ToString());
