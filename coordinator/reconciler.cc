@@ -34,14 +34,10 @@ std::vector<std::string> ActionLines(const Plan& plan) {
 
 std::string_view Name(RunOutcome outcome) {
   switch (outcome) {
-    case RunOutcome::kConverged:
-      return "converged";
-    case RunOutcome::kPartial:
-      return "partial";
-    case RunOutcome::kUnobserved:
-      return "unobserved";
-    case RunOutcome::kStopped:
-      return "stopped";
+    case RunOutcome::kConverged: return "converged";
+    case RunOutcome::kPartial: return "partial";
+    case RunOutcome::kUnobserved: return "unobserved";
+    case RunOutcome::kStopped: return "stopped";
   }
   return "unknown";
 }

@@ -39,18 +39,17 @@ Result<std::vector<Parameter>> ReadPolicies(const fs::path& path) {
   return policies::ParsePoliciesFile(text, path.string());
 }
 
-void Override(Sources& sources, Parameter parameter) {
-  for (Parameter& existing : sources.parameters) {
+}  // namespace
+
+void Sources::Put(Parameter parameter) {
+  for (Parameter& existing : parameters) {
     if (existing.name != parameter.name) continue;
-    sources.notices.push_back("'" + parameter.name + "' of " + parameter.source + " overrides that of " +
-                              existing.source);
+    notices.push_back("'" + parameter.name + "' of " + parameter.source + " overrides that of " + existing.source);
     existing = std::move(parameter);
     return;
   }
-  sources.parameters.push_back(std::move(parameter));
+  parameters.push_back(std::move(parameter));
 }
-
-}  // namespace
 
 Sources GatherSources(const std::vector<Parameter>& global_parameters, const std::string& directory) {
   Sources sources;
@@ -67,7 +66,7 @@ Sources GatherSources(const std::vector<Parameter>& global_parameters, const std
       sources.problems.push_back(parameters.error());
       continue;
     }
-    for (Parameter& parameter : *parameters) Override(sources, std::move(parameter));
+    for (Parameter& parameter : *parameters) sources.Put(std::move(parameter));
   }
   return sources;
 }

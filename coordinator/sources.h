@@ -1,5 +1,5 @@
 // Where definitions, policies and globals come from: the broker's global parameters and the files of
-// --policies-dir. Reads files; called by the loop's thread once a round.
+// --policies-dir. Reads files; called by the coordinator's loop once a round, and by warrenctl.
 #pragma once
 
 #include <string>
@@ -14,6 +14,9 @@ struct Sources {
   std::vector<Parameter> parameters;  ///< Global ones, then those of files, of a name one alone.
   std::vector<Error> problems;        ///< Files (or the folder) that could not be used.
   std::vector<std::string> notices;   ///< What a file overrides.
+
+  /// Adds `parameter`, in place of one of the same name (with a notice).
+  void Put(Parameter parameter);
 };
 
 /// Global parameters with the files `*.json` of `directory` (sorted by name) on top: a file wins over a

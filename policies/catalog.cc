@@ -16,8 +16,8 @@ namespace warren::policies {
 
 struct Catalog::Impl {
   std::vector<Error> problems;
-  std::vector<Policy> policies;                                                     ///< Sorted, see policies().
-  std::vector<Pattern> patterns;                                                    ///< Of `policies`, same order.
+  std::vector<Policy> policies;                                                    ///< Sorted, see policies().
+  std::vector<Pattern> patterns;                                                   ///< Of `policies`, same order.
   std::map<std::string, std::pair<std::size_t, std::size_t>, std::less<>> ranges;  ///< vhost -> [first, last)
   std::map<std::string, Result<StreamSpec>, std::less<>> definitions;
 
@@ -141,9 +141,11 @@ Resolution Catalog::Impl::ResolveThrough(const Policy& policy) const {
                                          who, policy.definition),
                              {}};
   } else if (!found->second) {
-    resolution.error =
-        Error{found->second.error().code, fmt::format("{} is not valid: "
-                                                      "{}", who, found->second.error().ToString()), {}};
+    resolution.error = Error{found->second.error().code,
+                             fmt::format("{} is not valid: "
+                                         "{}",
+                                         who, found->second.error().ToString()),
+                             {}};
   } else {
     resolution.spec = *found->second;
     resolution.spec->policy = policy.name;

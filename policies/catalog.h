@@ -49,8 +49,8 @@ class Catalog {
   /// Nothing when none does. An exchange whose type cannot be sharded is the planner's business.
   std::optional<Resolution> Resolve(std::string_view vhost, std::string_view exchange) const;
 
-  const std::vector<Error>& problems() const;  ///< One per invalid parameter; context names it and its source.
-  const std::vector<Policy>& policies() const; ///< Valid ones, by vhost, priority (descending), name.
+  const std::vector<Error>& problems() const;   ///< One per invalid parameter; context names it and its source.
+  const std::vector<Policy>& policies() const;  ///< Valid ones, by vhost, priority (descending), name.
   std::vector<std::string> definition_names() const;
 
  private:

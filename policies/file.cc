@@ -12,7 +12,8 @@ Result<std::vector<Parameter>> ParsePoliciesFile(std::string_view text, std::str
   if (text.size() > kMaxPoliciesFileBytes) {
     return Fail(ErrorCode::kInvalid,
                 fmt::format("the file has {} bytes; a policies file has at most "
-                            "{}", text.size(), kMaxPoliciesFileBytes),
+                            "{}",
+                            text.size(), kMaxPoliciesFileBytes),
                 source);
   }
   const auto document = ParseJson(text, source);

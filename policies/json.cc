@@ -144,8 +144,8 @@ Result<json> ParseJson(std::string_view text, std::string_view context) {
   }
   const char* furthest = text.data();
   Builder builder(text.data(), &furthest);
-  const bool parsed = json::sax_parse(Cursor(text.data(), &furthest), Cursor(text.data() + text.size(), nullptr),
-                                      &builder);
+  const bool parsed =
+      json::sax_parse(Cursor(text.data(), &furthest), Cursor(text.data() + text.size(), nullptr), &builder);
   if (!parsed) return Fail(ErrorCode::kInvalid, "not valid JSON: " + builder.error(), std::string(context));
   return builder.TakeDocument();
 }

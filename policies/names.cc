@@ -101,8 +101,10 @@ Result<ParameterName> ParseParameterName(std::string_view parameter) {
   const bool definition = parameter.starts_with(kDefinitionPrefix);
   const std::string_view name = parameter.substr((definition ? kDefinitionPrefix : kGlobalPrefix).size());
   if (name.empty()) {
-    return Fail(ErrorCode::kInvalid, definition ? "a name is expected after the dot" : "a key is expected after the "
-                                                                                       "dot",
+    return Fail(ErrorCode::kInvalid,
+                definition ? "a name is expected after the dot"
+                           : "a key is expected after the "
+                             "dot",
                 std::string(parameter));
   }
   return ParameterName{definition ? ParameterKind::kDefinition : ParameterKind::kGlobal, {}, std::string(name)};
@@ -110,12 +112,9 @@ Result<ParameterName> ParseParameterName(std::string_view parameter) {
 
 std::string Describe(const ParameterName& name) {
   switch (name.kind) {
-    case ParameterKind::kDefinition:
-      return fmt::format("stream definition '{}'", name.name);
-    case ParameterKind::kPolicy:
-      return fmt::format("stream policy '{}' of vhost '{}'", name.name, name.vhost);
-    case ParameterKind::kGlobal:
-      return fmt::format("global default 'stream.{}'", name.name);
+    case ParameterKind::kDefinition: return fmt::format("stream definition '{}'", name.name);
+    case ParameterKind::kPolicy: return fmt::format("stream policy '{}' of vhost '{}'", name.name, name.vhost);
+    case ParameterKind::kGlobal: return fmt::format("global default 'stream.{}'", name.name);
   }
   return name.name;
 }

@@ -10,7 +10,7 @@
 namespace warren::policies {
 namespace {
 
-constexpr std::uint32_t kMatchLimit = 100'000;      ///< Internal calls of one match.
+constexpr std::uint32_t kMatchLimit = 100'000;       ///< Internal calls of one match.
 constexpr std::uint32_t kHeapLimitKibibytes = 1024;  ///< Memory for backtracking of one match.
 
 std::string MessageOf(int code) {
@@ -36,8 +36,8 @@ struct MatchData {
 Result<Pattern> Pattern::Compile(std::string_view pattern) {
   int error = 0;
   PCRE2_SIZE offset = 0;
-  pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), 0, &error, &offset,
-                                   nullptr);
+  pcre2_code* code =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(pattern.data()), pattern.size(), 0, &error, &offset, nullptr);
   if (code == nullptr) {
     return Fail(ErrorCode::kInvalid, fmt::format("'{}' is not a regular expression (PCRE2): {} at offset {}", pattern,
                                                  MessageOf(error), offset));
@@ -51,14 +51,14 @@ Result<bool> Pattern::Matches(std::string_view subject) const {
   if (match.data == nullptr || match.context == nullptr) return Fail(ErrorCode::kInternal, "out of memory");
   pcre2_set_match_limit(match.context, kMatchLimit);
   pcre2_set_heap_limit(match.context, kHeapLimitKibibytes);
-  const int found = pcre2_match(static_cast<const pcre2_code*>(code_.get()),
-                                reinterpret_cast<PCRE2_SPTR>(subject.data()), subject.size(), 0, 0, match.data,
-                                match.context);
+  const int found =
+      pcre2_match(static_cast<const pcre2_code*>(code_.get()), reinterpret_cast<PCRE2_SPTR>(subject.data()),
+                  subject.size(), 0, 0, match.data, match.context);
   if (found >= 0) return true;
   if (found == PCRE2_ERROR_NOMATCH) return false;
   return Fail(ErrorCode::kInvalid, fmt::format("the pattern gave up on '{}': {}; write one that backtracks "
-                                               "less", subject,
-                                               MessageOf(found)));
+                                               "less",
+                                               subject, MessageOf(found)));
 }
 
 }  // namespace warren::policies

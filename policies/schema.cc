@@ -161,9 +161,7 @@ std::optional<std::string> FindSchemaViolation(SchemaId id, const json& value) {
   return Explain(Get(explained_by).document, value, InnermostComplaint(results));
 }
 
-bool IsDefinitionKey(std::string_view key) {
-  return Get(SchemaId::kDefinition).document["properties"].contains(key);
-}
+bool IsDefinitionKey(std::string_view key) { return Get(SchemaId::kDefinition).document["properties"].contains(key); }
 
 std::optional<std::string> NearestName(std::string_view name, const std::vector<std::string>& known) {
   constexpr std::size_t kLongestName = 64;

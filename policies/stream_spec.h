@@ -34,8 +34,8 @@ struct QueueTemplate {
 
 /// A resolved stream definition, as one policy applies it to one exchange.
 struct StreamSpec {
-  std::string definition;  ///< Name of the stream definition.
-  std::string policy;      ///< Name of the policy that matched.
+  std::string definition;                     ///< Name of the stream definition.
+  std::string policy;                         ///< Name of the policy that matched.
   std::optional<std::string> local_username;  ///< Unset: the coordinator's own user.
   int shards_per_node = kMinShardsPerNode;
   std::string routing_key = kDefaultRoutingKey;

@@ -72,12 +72,9 @@ Result<void> ValidateParameter(const Parameter& parameter) {
   const auto name = ParseParameterName(parameter.name);
   if (!name) return tl::unexpected(name.error());
   switch (name->kind) {
-    case ParameterKind::kDefinition:
-      return ValidateDefinition(name->name, parameter.value);
-    case ParameterKind::kPolicy:
-      return ValidatePolicy(name->vhost, name->name, parameter.value);
-    case ParameterKind::kGlobal:
-      return ValidateGlobal(name->name, parameter.value);
+    case ParameterKind::kDefinition: return ValidateDefinition(name->name, parameter.value);
+    case ParameterKind::kPolicy: return ValidatePolicy(name->vhost, name->name, parameter.value);
+    case ParameterKind::kGlobal: return ValidateGlobal(name->name, parameter.value);
   }
   return Fail(ErrorCode::kInternal, "unknown kind of parameter", parameter.name);
 }

@@ -13,10 +13,11 @@ int main() {
   options.stream = setting("WORKER_STREAM", "shard.web");
   options.nodes = {warren::amqp::ParseEndpoint(setting("WORKER_NODE", "127.0.0.1:5672")).value()};
   options.management.urls = {setting("WORKER_MANAGEMENT", "http://127.0.0.1:15672")};
-  return warren::worker::RunWorker(options, [](const warren::wire::Request& request, warren::worker::Responder responder) {
-    warren::wire::Response response;
-    response.fields = {{"content-type", "text/plain"}};
-    response.body = "hello, " + request.target + "\n";
-    responder.Answer(std::move(response));
-  });
+  return warren::worker::RunWorker(options,
+                                   [](const warren::wire::Request& request, warren::worker::Responder responder) {
+                                     warren::wire::Response response;
+                                     response.fields = {{"content-type", "text/plain"}};
+                                     response.body = "hello, " + request.target + "\n";
+                                     responder.Answer(std::move(response));
+                                   });
 }

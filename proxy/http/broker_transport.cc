@@ -127,8 +127,8 @@ void BrokerTransport::PublishUp(const ConnectionPtr& connection) {
     was_publishing_ = true;
     stats_.publish_up = true;
     stats_.exchange_missing = false;
-    Log(LogLevel::kInfo, "publishing", {{"exchange", options_.exchange},
-                                        {"endpoint", publish_connection_->endpoint().ToString()}});
+    Log(LogLevel::kInfo, "publishing",
+        {{"exchange", options_.exchange}, {"endpoint", publish_connection_->endpoint().ToString()}});
     dispatcher_->OnPublishUp(Clock::now());
   });
 }

@@ -16,9 +16,8 @@ struct ConsumerCheck::Round {
   std::uint64_t consumers = 0;
 };
 
-ConsumerCheck::ConsumerCheck(boost::asio::any_io_executor executor, management::ClientOptions client,
-                             std::string vhost, std::string exchange,
-                             std::function<std::shared_ptr<amqp::Connection>()> connection,
+ConsumerCheck::ConsumerCheck(boost::asio::any_io_executor executor, management::ClientOptions client, std::string vhost,
+                             std::string exchange, std::function<std::shared_ptr<amqp::Connection>()> connection,
                              std::function<void(bool none)> on_change)
     : executor_(executor),
       client_(std::move(client)),

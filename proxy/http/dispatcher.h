@@ -76,12 +76,12 @@ struct DispatcherStats {
 };
 
 struct DispatcherOptions {
-  std::string exchange;              ///< For messages alone.
-  Milliseconds timeout{30'000};      ///< From Submit to 504.
-  Milliseconds hold{2'000};          ///< How long a request waits for a connection before 503.
-  Milliseconds settle{1'000};        ///< From a node's loss until its bindings are gone.
-  Milliseconds grace{5'000};         ///< How long a request that is not retry-safe waits for its answer after a loss.
-  Milliseconds retry_pause{50};      ///< Before the first retry after a nack; doubles each time.
+  std::string exchange;          ///< For messages alone.
+  Milliseconds timeout{30'000};  ///< From Submit to 504.
+  Milliseconds hold{2'000};      ///< How long a request waits for a connection before 503.
+  Milliseconds settle{1'000};    ///< From a node's loss until its bindings are gone.
+  Milliseconds grace{5'000};     ///< How long a request that is not retry-safe waits for its answer after a loss.
+  Milliseconds retry_pause{50};  ///< Before the first retry after a nack; doubles each time.
 };
 
 class Dispatcher {
@@ -142,9 +142,9 @@ class Dispatcher {
     std::uint32_t generation = 1;
     std::uint32_t previous = kNone, next = kNone;  ///< In order of deadlines.
     bool live = false;
-    bool waiting = false;          ///< In waiting_: to be published when that is possible.
-    bool held = false;             ///< A kHoldEnds alarm is set.
-    bool gives_up = false;         ///< A kGiveUp alarm is set.
+    bool waiting = false;           ///< In waiting_: to be published when that is possible.
+    bool held = false;              ///< A kHoldEnds alarm is set.
+    bool gives_up = false;          ///< A kGiveUp alarm is set.
     bool awaits_reconnect = false;  ///< Unconfirmed on a connection that was lost.
     std::uint8_t publishing_count = 0;
     std::array<Publishing, kMaxPublishings> publishings;
@@ -209,7 +209,7 @@ class Dispatcher {
   std::size_t in_flight_ = 0;
   std::vector<Id> waiting_;
   std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
-  std::deque<Sent> sent_;           ///< Unconfirmed publishings of the channel of the moment, by sequence.
+  std::deque<Sent> sent_;             ///< Unconfirmed publishings of the channel of the moment, by sequence.
   std::uint64_t first_sequence_ = 1;  ///< Of sent_.front().
   bool publish_up_ = false, reply_up_ = false, blocked_ = false;
   bool exchange_missing_ = false, no_consumers_ = false;

@@ -15,12 +15,24 @@ constexpr std::size_t kMaxRequestIdBytes = 128;
 /// Fields of one connection, and those that the proxy writes itself. `nominated`: all Connection values.
 bool StopsHere(std::string_view name, std::string_view nominated) {
   switch (name.size()) {
-    case 2: if (SameName(name, "te")) return true; break;
-    case 7: if (SameName(name, "trailer") || SameName(name, "upgrade")) return true; break;
-    case 10: if (SameName(name, "connection") || SameName(name, "keep-alive")) return true; break;
-    case 14: if (SameName(name, "content-length")) return true; break;
-    case 16: if (SameName(name, "proxy-connection")) return true; break;
-    case 17: if (SameName(name, "transfer-encoding")) return true; break;
+    case 2:
+      if (SameName(name, "te")) return true;
+      break;
+    case 7:
+      if (SameName(name, "trailer") || SameName(name, "upgrade")) return true;
+      break;
+    case 10:
+      if (SameName(name, "connection") || SameName(name, "keep-alive")) return true;
+      break;
+    case 14:
+      if (SameName(name, "content-length")) return true;
+      break;
+    case 16:
+      if (SameName(name, "proxy-connection")) return true;
+      break;
+    case 17:
+      if (SameName(name, "transfer-encoding")) return true;
+      break;
     default: break;
   }
   return !nominated.empty() && !SameName(name, "content-type") && wire::HasMember(nominated, name);
@@ -119,9 +131,7 @@ void WriteOrigin(const wire::Response& response, std::string& out) {
 
 bool IsTraceparent(std::string_view text) {
   if (text.size() != 55 || text.substr(0, 3) != "00-" || text[35] != '-' || text[52] != '-') return false;
-  const auto hex = [](std::string_view part) {
-    return part.find_first_not_of("0123456789abcdef") == part.npos;
-  };
+  const auto hex = [](std::string_view part) { return part.find_first_not_of("0123456789abcdef") == part.npos; };
   const auto zero = [](std::string_view part) { return part.find_first_not_of('0') == part.npos; };
   const auto trace = text.substr(3, 32), span = text.substr(36, 16);
   return hex(trace) && hex(span) && hex(text.substr(53)) && !zero(trace) && !zero(span);

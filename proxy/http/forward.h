@@ -31,9 +31,9 @@ bool IsTraceparent(std::string_view text);
 struct ResponseContext {
   bool head_request = false;
   bool keep_alive = true;
-  int minor_version = 1;         ///< The client's.
+  int minor_version = 1;  ///< The client's.
   bool expose_origin = false;
-  std::string_view date;         ///< An IMF-fixdate, for responses without Date.
+  std::string_view date;  ///< An IMF-fixdate, for responses without Date.
 };
 
 /// Appends status line and fields, empty line included. Returns whether the body follows them (not

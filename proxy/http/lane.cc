@@ -16,9 +16,9 @@ namespace {
 
 using boost::asio::ip::tcp;
 
-constexpr Milliseconds kBusyTick{10};   ///< Precision of deadlines and retries.
+constexpr Milliseconds kBusyTick{10};  ///< Precision of deadlines and retries.
 constexpr Milliseconds kIdleTick{100};
-constexpr Milliseconds kSweep{250};     ///< Precision of client timeouts.
+constexpr Milliseconds kSweep{250};  ///< Precision of client timeouts.
 constexpr Milliseconds kAcceptPause{50};
 
 BrokerTransportOptions MakeTransport(const ProxyOptions& options, int number) {

@@ -36,10 +36,10 @@ class Lane final : public SessionHost {
   Result<void> Listen(const program::Address& address);
   std::uint16_t local_port() const;
 
-  void Run();                                 ///< Until Stop, or until drained.
+  void Run();                                    ///< Until Stop, or until drained.
   void Post(std::function<void(Lane&)> action);  ///< Any thread: runs `action` on the lane's.
-  void Drain();                               ///< On the lane: no new clients; ends once nothing is in flight.
-  void Stop();                                ///< On the lane: ends now.
+  void Drain();                                  ///< On the lane: no new clients; ends once nothing is in flight.
+  void Stop();                                   ///< On the lane: ends now.
   Dispatcher& engine() { return dispatcher_; }
 
   void Ready(std::shared_ptr<Session> session) override;

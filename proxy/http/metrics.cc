@@ -126,10 +126,10 @@ std::vector<prometheus::MetricFamily> ProxyCollector::Collect() const {
   out.Counter("warren_proxy_deadlines_total", "Requests without an answer in time.", WARREN_SUM(dispatcher.deadlines));
   out.Counter("warren_proxy_dead_letters_total", "Requests that came back as dead letters.",
               WARREN_SUM(dispatcher.dead_letters));
-  out.Labelled(kCounter, "warren_proxy_dropped_replies_total",
-               "Replies dropped: late, duplicate or of no request; malformed.", "reason",
-               {{"unknown", WARREN_SUM(dispatcher.unknown_replies)},
-                {"malformed", WARREN_SUM(dispatcher.malformed_replies)}});
+  out.Labelled(
+      kCounter, "warren_proxy_dropped_replies_total", "Replies dropped: late, duplicate or of no request; malformed.",
+      "reason",
+      {{"unknown", WARREN_SUM(dispatcher.unknown_replies)}, {"malformed", WARREN_SUM(dispatcher.malformed_replies)}});
   out.Labelled(kCounter, "warren_proxy_reconnects_total", "Connections to the broker made again.", "link",
                {{"publish", WARREN_SUM(publish_reconnects)}, {"consume", WARREN_SUM(consume_reconnects)}});
   out.Labelled(kGauge, "warren_proxy_links_up", "Broker connections ready, of all I/O threads.", "link",

@@ -18,12 +18,13 @@ Result<std::unique_ptr<Server>> Server::Make(ProxyOptions options) {
 
 Server::Server(ProxyOptions options)
     : options_(std::move(options)),
-      signals_(io_.get_executor(), [this] { Drain(); },
-               [this] {
-                 Log(LogLevel::kWarning, "second signal: ending at once");
-                 aborted_ = true;
-                 StopLanes();
-               }),
+      signals_(
+          io_.get_executor(), [this] { Drain(); },
+          [this] {
+            Log(LogLevel::kWarning, "second signal: ending at once");
+            aborted_ = true;
+            StopLanes();
+          }),
       metrics_(std::make_shared<program::Metrics>("warren-proxy")),
       limits_(std::make_shared<Limits>(options_.max_connections, options_.max_requests, options_.max_bytes)),
       drain_timer_(io_) {}
@@ -50,15 +51,21 @@ Result<void> Server::Open() {
   auto admin = program::AdminServer::Start(options_.metrics_listen, metrics_, [this] { return Readiness(); });
   if (!admin) return tl::unexpected(admin.error());
   admin_ = std::move(*admin);
-  watch_ = std::make_unique<NodeWatch>(io_.get_executor(), options_.nodes, [this] {
-    auto connection = options_.connection;
-    connection.name = options_.instance + " watch";
-    return connection;
-  }(), [this](const amqp::Endpoint&) {
-    for (auto& lane : lanes_) lane->Post([](Lane& on) { on.engine().OnNodeLost(Clock::now()); });
-  });
-  Log(LogLevel::kInfo, "listening", {{"address", address.ToString()}, {"exchange", options_.exchange},
-                                     {"instance", options_.instance}, {"threads", options_.threads}});
+  watch_ = std::make_unique<NodeWatch>(
+      io_.get_executor(), options_.nodes,
+      [this] {
+        auto connection = options_.connection;
+        connection.name = options_.instance + " watch";
+        return connection;
+      }(),
+      [this](const amqp::Endpoint&) {
+        for (auto& lane : lanes_) lane->Post([](Lane& on) { on.engine().OnNodeLost(Clock::now()); });
+      });
+  Log(LogLevel::kInfo, "listening",
+      {{"address", address.ToString()},
+       {"exchange", options_.exchange},
+       {"instance", options_.instance},
+       {"threads", options_.threads}});
   return {};
 }
 

@@ -94,8 +94,8 @@ void Session::OnHead(std::size_t head_bytes) {
 bool Session::Admit(Exchange& exchange) {
   exchange.start = Clock::now();
   if (host_.access_log != nullptr) {
-    exchange.start_ms = std::chrono::duration_cast<Milliseconds>(
-                            std::chrono::system_clock::now().time_since_epoch()).count();
+    exchange.start_ms =
+        std::chrono::duration_cast<Milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
   }
   if (head_.form == wire::TargetForm::kAuthority) {
     Refuse(501, "CONNECT is not for a reverse proxy");
@@ -212,16 +212,16 @@ void Session::Read() {
   const boost::asio::mutable_buffer into = direct ? BodyRoom() : BufferRoom();
   if (into.size() == 0) return;  // A complete head is always taken or refused before this.
   read_pending_ = true;
-  socket_.async_read_some(into, [this, direct, self = shared_from_this()](const boost::system::error_code& error,
-                                                                          std::size_t bytes) {
-    read_pending_ = false;
-    if (direct) {
-      body_filled_ += bytes;
-    } else {
-      end_ += bytes;
-    }
-    OnRead(error, bytes);
-  });
+  socket_.async_read_some(
+      into, [this, direct, self = shared_from_this()](const boost::system::error_code& error, std::size_t bytes) {
+        read_pending_ = false;
+        if (direct) {
+          body_filled_ += bytes;
+        } else {
+          end_ += bytes;
+        }
+        OnRead(error, bytes);
+      });
 }
 
 void Session::OnRead(const boost::system::error_code& error, std::size_t bytes) {

@@ -70,18 +70,18 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
 
   void Start();
   void OnAnswer(std::uint64_t tag, Outcome&& outcome) override;
-  void Flush();                     ///< Writes what is ready.
+  void Flush();  ///< Writes what is ready.
   void CheckTimeouts(TimePoint now);
-  void Drain();                     ///< Ends after what is in flight; at once when idle.
-  void Abort();                     ///< Ends now.
+  void Drain();  ///< Ends after what is in flight; at once when idle.
+  void Abort();  ///< Ends now.
 
  private:
   /// One request and its answer; interim answers (100) have an entry too, to keep their place.
   struct Exchange {
     bool interim = false, ready = false, close = false;
-    bool counted = false;            ///< Holds one of Limits::requests.
-    std::size_t charged_bytes = 0;   ///< Held of Limits::bytes.
-    std::string head, body;          ///< Of the answer.
+    bool counted = false;           ///< Holds one of Limits::requests.
+    std::size_t charged_bytes = 0;  ///< Held of Limits::bytes.
+    std::string head, body;         ///< Of the answer.
     std::string method, target, request_id;
     int minor_version = 1;
     bool keep_alive = true;
@@ -131,8 +131,8 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   std::uint64_t body_bytes_ = 0;  ///< Of a body with Content-Length.
   std::size_t body_filled_ = 0;   ///< Of job_.request.body.
   std::deque<Exchange> exchanges_;
-  std::uint64_t first_tag_ = 0;   ///< Of exchanges_.front().
-  std::size_t writing_ = 0;       ///< Exchanges in the write under way.
+  std::uint64_t first_tag_ = 0;  ///< Of exchanges_.front().
+  std::size_t writing_ = 0;      ///< Exchanges in the write under way.
   std::size_t discarded_ = 0;
   std::string abandoned_body_;  ///< Refused while a read into it was under way.
   bool read_pending_ = false, write_pending_ = false, closed_ = false, ready_ = false, last_seen_ = false;

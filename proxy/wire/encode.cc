@@ -52,9 +52,9 @@ constexpr std::size_t kContentHeaderBytes = 2 + 2 + 8 + 2;
 
 std::size_t SizeOf(const amqp_basic_properties_t& properties) {
   std::size_t size = kContentHeaderBytes + 1;  // delivery_mode
-  for (const amqp_bytes_t* text : {&properties.content_type, &properties.correlation_id, &properties.reply_to,
-                                   &properties.expiration, &properties.message_id, &properties.type,
-                                   &properties.app_id}) {
+  for (const amqp_bytes_t* text :
+       {&properties.content_type, &properties.correlation_id, &properties.reply_to, &properties.expiration,
+        &properties.message_id, &properties.type, &properties.app_id}) {
     if (text->bytes != nullptr) size += 1 + text->len;
   }
   return size + SizeOf(properties.headers);

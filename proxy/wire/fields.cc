@@ -7,10 +7,10 @@
 namespace warren::wire {
 namespace {
 
-constexpr std::array kSingleConnection = {
-    std::string_view("connection"), std::string_view("keep-alive"), std::string_view("proxy-connection"),
-    std::string_view("te"),         std::string_view("trailer"),    std::string_view("transfer-encoding"),
-    std::string_view("upgrade")};
+constexpr std::array kSingleConnection = {std::string_view("connection"),       std::string_view("keep-alive"),
+                                          std::string_view("proxy-connection"), std::string_view("te"),
+                                          std::string_view("trailer"),          std::string_view("transfer-encoding"),
+                                          std::string_view("upgrade")};
 
 // Naming one of these in Connection would take a part of the message away.
 constexpr std::array kNeverStripped = {std::string_view("host"), std::string_view("content-length"),

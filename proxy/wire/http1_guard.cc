@@ -245,8 +245,7 @@ bool HasMember(std::string_view list, std::string_view member) {
   return false;
 }
 
-tl::expected<std::size_t, Refusal> FindHeadEnd(std::string_view bytes, const HeadLimits& limits,
-                                               std::size_t& scanned) {
+tl::expected<std::size_t, Refusal> FindHeadEnd(std::string_view bytes, const HeadLimits& limits, std::size_t& scanned) {
   const auto too_long = [&]() -> tl::unexpected<Refusal> {
     if (bytes.substr(0, limits.max_head_bytes).find('\n') == bytes.npos) {
       return Refuse(414, "the request line is too long");

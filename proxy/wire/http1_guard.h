@@ -53,7 +53,7 @@ struct RequestHead {
   std::vector<HeadField> fields;
   Framing framing = Framing::kNone;
   std::uint64_t content_length = 0;
-  bool keep_alive = true;       ///< What the client wants (RFC 9112 section 9.3).
+  bool keep_alive = true;        ///< What the client wants (RFC 9112 section 9.3).
   bool expect_continue = false;  ///< Expect: 100-continue, in HTTP/1.1.
 };
 

@@ -46,13 +46,13 @@ constexpr std::size_t MaxHeaderBytes(std::uint32_t frame_max_bytes) {
 
 /// An HTTP request, whole.
 struct Request {
-  std::string id;         ///< Request id, as in X-Request-Id; the message_id when it is visible ASCII.
-  std::string method;     ///< A token, with case.
-  std::string target;     ///< Raw request target: "/path?query", "*".
+  std::string id;      ///< Request id, as in X-Request-Id; the message_id when it is visible ASCII.
+  std::string method;  ///< A token, with case.
+  std::string target;  ///< Raw request target: "/path?query", "*".
   std::string scheme = "http";
   std::string authority;  ///< What the client sent as Host; may be empty (HTTP/1.0).
   std::string client_addr;
-  std::string proxy;       ///< Instance id of the proxy.
+  std::string proxy;        ///< Instance id of the proxy.
   std::string traceparent;  ///< W3C trace context; empty: none.
   bool retry_safe = false;
   std::int64_t deadline_ms = 0;  ///< Unix time; 0: none.
@@ -111,9 +111,9 @@ class Encoder {
   amqp_field_value_t& Add(std::string_view key, std::uint8_t kind);
 
   struct Order {
-    std::string_view name;   ///< Lower case, in names_.
-    std::uint32_t index;     ///< In the message's fields.
-    std::uint32_t first;     ///< Index of the first field of this name.
+    std::string_view name;  ///< Lower case, in names_.
+    std::uint32_t index;    ///< In the message's fields.
+    std::uint32_t first;    ///< Index of the first field of this name.
   };
 
   amqp_basic_properties_t properties_{};

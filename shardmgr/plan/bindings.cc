@@ -32,8 +32,8 @@ ObservedWeights ObserveWeights(const StreamContext& context) {
 
 /// The weight most of the stream's bindings have (of equals the smallest).
 std::uint64_t CommonestWeight(const std::map<std::uint64_t, std::size_t>& own) {
-  const auto most = std::max_element(own.begin(), own.end(),
-                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  const auto most =
+      std::max_element(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
   return most->first;
 }
 

@@ -64,10 +64,10 @@ struct Action {
   ActionKind kind = ActionKind::kDeclareShard;
   std::string vhost;
   std::string exchange;
-  std::string queue;        ///< Empty for kDeclareDeadLetterExchange.
-  std::string node;         ///< Where the queue belongs; for an exchange any node will do, this one is up.
-  QueueTemplate declare_as; ///< kDeclareShard: complete, dead-letter argument included.
-  std::string routing_key;  ///< kBindShard.
+  std::string queue;         ///< Empty for kDeclareDeadLetterExchange.
+  std::string node;          ///< Where the queue belongs; for an exchange any node will do, this one is up.
+  QueueTemplate declare_as;  ///< kDeclareShard: complete, dead-letter argument included.
+  std::string routing_key;   ///< kBindShard.
 
   /// One line for `plan` and logs: "declare queue 'stream: …' on rabbit1@host (classic, durable)".
   std::string ToString() const;
@@ -95,8 +95,8 @@ struct StreamPlan {
 
 struct Plan {
   std::int64_t observed_at_ms = 0;
-  std::vector<StreamPlan> streams;           ///< By vhost, then exchange.
-  std::vector<Condition> problems;           ///< Of parameters as such: a definition that is not valid …
+  std::vector<StreamPlan> streams;  ///< By vhost, then exchange.
+  std::vector<Condition> problems;  ///< Of parameters as such: a definition that is not valid …
 
   std::size_t action_count() const;
   bool empty() const { return action_count() == 0; }

@@ -158,9 +158,8 @@ void FindShards(StreamContext& context, const BindingChoice& binding) {
   const KeysByQueue keys = CollectKeys(context);
   AddWantedShards(context, binding, keys);
   AddSurplusShards(context, keys);
-  std::sort(context.plan.shards.begin(), context.plan.shards.end(), [](const Shard& a, const Shard& b) {
-    return std::tie(a.index, a.node) < std::tie(b.index, b.node);
-  });
+  std::sort(context.plan.shards.begin(), context.plan.shards.end(),
+            [](const Shard& a, const Shard& b) { return std::tie(a.index, a.node) < std::tie(b.index, b.node); });
 }
 
 }  // namespace warren

@@ -38,44 +38,31 @@ std::string_view StreamPlan::state() const {
 
 std::string_view Name(ShardState state) {
   switch (state) {
-    case ShardState::kMissing:
-      return "missing";
-    case ShardState::kDeclared:
-      return "declared";
-    case ShardState::kActive:
-      return "active";
-    case ShardState::kDown:
-      return "down";
-    case ShardState::kMisplaced:
-      return "misplaced";
-    case ShardState::kSurplus:
-      return "surplus";
-    case ShardState::kConflict:
-      return "conflict";
+    case ShardState::kMissing: return "missing";
+    case ShardState::kDeclared: return "declared";
+    case ShardState::kActive: return "active";
+    case ShardState::kDown: return "down";
+    case ShardState::kMisplaced: return "misplaced";
+    case ShardState::kSurplus: return "surplus";
+    case ShardState::kConflict: return "conflict";
   }
   return "unknown";
 }
 
 std::string_view Name(ConditionType type) {
   switch (type) {
-    case ConditionType::kReady:
-      return "ready";
-    case ConditionType::kProgressing:
-      return "progressing";
-    case ConditionType::kDegraded:
-      return "degraded";
+    case ConditionType::kReady: return "ready";
+    case ConditionType::kProgressing: return "progressing";
+    case ConditionType::kDegraded: return "degraded";
   }
   return "unknown";
 }
 
 std::string_view Name(ActionKind kind) {
   switch (kind) {
-    case ActionKind::kDeclareShard:
-      return "declare-shard";
-    case ActionKind::kBindShard:
-      return "bind-shard";
-    case ActionKind::kDeclareDeadLetterExchange:
-      return "declare-dead-letter-exchange";
+    case ActionKind::kDeclareShard: return "declare-shard";
+    case ActionKind::kBindShard: return "bind-shard";
+    case ActionKind::kDeclareDeadLetterExchange: return "declare-dead-letter-exchange";
   }
   return "unknown";
 }

@@ -28,8 +28,8 @@ struct StreamContext {
 
 /// The keys for shards of one stream.
 struct BindingChoice {
-  std::string target_key;  ///< What the definition comes to, reduced.
-  std::string bind_key;    ///< What a shard that is not bound yet gets: as its bound siblings, so shards stay equal.
+  std::string target_key;    ///< What the definition comes to, reduced.
+  std::string bind_key;      ///< What a shard that is not bound yet gets: as its bound siblings, so shards stay equal.
   bool key_matters = false;  ///< The exchange type reads the key as a weight.
 };
 

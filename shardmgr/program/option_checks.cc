@@ -66,24 +66,15 @@ Result<void> CheckNodeAddress(const std::string& text) {
 
 Result<void> CheckValue(const Option& option, const std::string& text) {
   switch (option.kind) {
-    case OptionKind::kText:
-      return CheckText(option, text);
-    case OptionKind::kFlag:
-      return CheckFlag(text);
-    case OptionKind::kInteger:
-      return CheckInteger(option, text);
-    case OptionKind::kDuration:
-      return Checked(ParseDuration(text));
-    case OptionKind::kSize:
-      return Checked(ParseSize(text));
-    case OptionKind::kAddress:
-      return Checked(ParseAddress(text));
-    case OptionKind::kEndpoint:
-      return Checked(amqp::ParseEndpoint(text));
-    case OptionKind::kHttpUrl:
-      return CheckUrl(text);
-    case OptionKind::kNodeAddress:
-      return CheckNodeAddress(text);
+    case OptionKind::kText: return CheckText(option, text);
+    case OptionKind::kFlag: return CheckFlag(text);
+    case OptionKind::kInteger: return CheckInteger(option, text);
+    case OptionKind::kDuration: return Checked(ParseDuration(text));
+    case OptionKind::kSize: return Checked(ParseSize(text));
+    case OptionKind::kAddress: return Checked(ParseAddress(text));
+    case OptionKind::kEndpoint: return Checked(amqp::ParseEndpoint(text));
+    case OptionKind::kHttpUrl: return CheckUrl(text);
+    case OptionKind::kNodeAddress: return CheckNodeAddress(text);
   }
   return {};
 }

@@ -215,18 +215,29 @@ def test_every_package_is_explained():
               for name in sorted(explained - set(packages))])
 
 
-@pytest.mark.parametrize("program", ["warren-coordinator", "warrenctl", "warren-proxy", "warren-worker"])
-def test_every_option_is_in_the_manual(program):
-    page = f"docs/man/{program}.1"
-    if not os.path.exists(os.path.join(ROOT, page)):
-        pytest.skip(f"no {page}")
-    executable = os.path.join(os.environ.get("WARREN_BIN", ""), program)
-    if not os.access(executable, os.X_OK):
-        pytest.skip(f"{program} is not built")
+PROGRAMS = ("warren-coordinator", "warrenctl", "warren-proxy", "warren-worker")
+
+
+def options_of(program):
+    """What --help shows of a program's options."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("WARREN_")}
-    text = subprocess.run([executable, "--help"], capture_output=True, text=True, check=True, timeout=30,
-                          env=environment).stdout
-    manual = read(page).replace("\\-", "-")
+    text = subprocess.run([os.path.join(os.environ["WARREN_BIN"], program), "--help"], capture_output=True, text=True,
+                          check=True, timeout=30, env=environment).stdout
     options = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", text))
     assert options
+    return options
+
+
+def test_every_known_option_is_of_some_program():
+    known = re.findall(r'^ {4}"([a-z-]+)",$', read("shardmgr/program/known_options.cc"), re.MULTILINE)
+    assert len(known) == len(set(known)), "known_options.cc names an option twice"
+    offered = set().union(*(options_of(program) for program in PROGRAMS))
+    report([f"known_options.cc has {name}, which no program offers" for name in known if f"--{name}" not in offered])
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_option_is_in_the_manual(program):
+    page = f"docs/man/{program}.1"
+    manual = read(page).replace("\\-", "-")
+    options = options_of(program)
     report([f"{page} does not know {option}" for option in sorted(options) if option not in manual])

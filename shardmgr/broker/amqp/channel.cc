@@ -43,38 +43,35 @@ Channel::~Channel() { state_->Abandon(); }
 void Channel::SetHandlers(ChannelHandlers handlers) { state_->SetHandlers(std::move(handlers)); }
 
 void Channel::DeclareQueue(const QueueDeclare& queue, Done<QueueDeclared> done) {
-  amqp_queue_declare_t method{0,
-                              Bytes(queue.name),
-                              queue.passive,
-                              queue.durable,
-                              queue.exclusive,
-                              queue.auto_delete,
-                              false,
-                              queue.arguments.view()};
-  state_->Call(AMQP_QUEUE_DECLARE_METHOD, &method, AMQP_QUEUE_DECLARE_OK_METHOD,
-               Valued<QueueDeclared>(std::move(done), [](const Method& reply) {
-                 const auto& ok = reply.As<amqp_queue_declare_ok_t>();
-                 return QueueDeclared{std::string(View(ok.queue)), ok.message_count, ok.consumer_count};
-               }),
-               NamesFit({queue.name}, method.arguments));
+  amqp_queue_declare_t method{
+      0,     Bytes(queue.name),     queue.passive, queue.durable, queue.exclusive, queue.auto_delete,
+      false, queue.arguments.view()};
+  state_->Call(
+      AMQP_QUEUE_DECLARE_METHOD, &method, AMQP_QUEUE_DECLARE_OK_METHOD,
+      Valued<QueueDeclared>(std::move(done),
+                            [](const Method& reply) {
+                              const auto& ok = reply.As<amqp_queue_declare_ok_t>();
+                              return QueueDeclared{std::string(View(ok.queue)), ok.message_count, ok.consumer_count};
+                            }),
+      NamesFit({queue.name}, method.arguments));
 }
 
 void Channel::DeleteQueue(const std::string& queue, bool if_unused, bool if_empty, Done<std::uint32_t> done) {
   amqp_queue_delete_t method{0, Bytes(queue), if_unused, if_empty, false};
-  state_->Call(AMQP_QUEUE_DELETE_METHOD, &method, AMQP_QUEUE_DELETE_OK_METHOD,
-               Valued<std::uint32_t>(std::move(done), [](const Method& reply) {
-                 return reply.As<amqp_queue_delete_ok_t>().message_count;
-               }),
-               NamesFit({queue}, amqp_empty_table));
+  state_->Call(
+      AMQP_QUEUE_DELETE_METHOD, &method, AMQP_QUEUE_DELETE_OK_METHOD,
+      Valued<std::uint32_t>(std::move(done),
+                            [](const Method& reply) { return reply.As<amqp_queue_delete_ok_t>().message_count; }),
+      NamesFit({queue}, amqp_empty_table));
 }
 
 void Channel::PurgeQueue(const std::string& queue, Done<std::uint32_t> done) {
   amqp_queue_purge_t method{0, Bytes(queue), false};
-  state_->Call(AMQP_QUEUE_PURGE_METHOD, &method, AMQP_QUEUE_PURGE_OK_METHOD,
-               Valued<std::uint32_t>(std::move(done), [](const Method& reply) {
-                 return reply.As<amqp_queue_purge_ok_t>().message_count;
-               }),
-               NamesFit({queue}, amqp_empty_table));
+  state_->Call(
+      AMQP_QUEUE_PURGE_METHOD, &method, AMQP_QUEUE_PURGE_OK_METHOD,
+      Valued<std::uint32_t>(std::move(done),
+                            [](const Method& reply) { return reply.As<amqp_queue_purge_ok_t>().message_count; }),
+      NamesFit({queue}, amqp_empty_table));
 }
 
 void Channel::BindQueue(const std::string& queue, const std::string& exchange, const std::string& routing_key,
@@ -118,32 +115,33 @@ void Channel::Qos(std::uint16_t prefetch, bool global, Done<void> done) {
 
 void Channel::Consume(const std::string& queue, const std::string& consumer_tag, bool no_ack, bool exclusive,
                       const Table& arguments, OnDelivery on_delivery, Done<std::string> done) {
-  amqp_basic_consume_t method{0,         Bytes(queue), Bytes(consumer_tag), false, no_ack,
-                              exclusive, false,        arguments.view()};
+  amqp_basic_consume_t method{0, Bytes(queue), Bytes(consumer_tag), false, no_ack, exclusive, false, arguments.view()};
   // The consumer is known before the first delivery, which may follow consume-ok in the same read.
   auto on_ok = [state = state_.get(), on_delivery = std::move(on_delivery)](const Method& reply) mutable {
     std::string tag(View(reply.As<amqp_basic_consume_ok_t>().consumer_tag));
     state->AddConsumer(tag, std::move(on_delivery));
     return tag;
   };
-  state_->Call(AMQP_BASIC_CONSUME_METHOD, &method, AMQP_BASIC_CONSUME_OK_METHOD,
-               [done = std::move(done), on_ok = std::move(on_ok)](Result<Method> reply) mutable {
-                 Result<std::string> tag = reply ? Result<std::string>(on_ok(*reply))
-                                                 : Result<std::string>(tl::unexpected(std::move(reply.error())));
-                 if (done) done(std::move(tag));
-               },
-               NamesFit({queue, consumer_tag}, method.arguments));
+  state_->Call(
+      AMQP_BASIC_CONSUME_METHOD, &method, AMQP_BASIC_CONSUME_OK_METHOD,
+      [done = std::move(done), on_ok = std::move(on_ok)](Result<Method> reply) mutable {
+        Result<std::string> tag =
+            reply ? Result<std::string>(on_ok(*reply)) : Result<std::string>(tl::unexpected(std::move(reply.error())));
+        if (done) done(std::move(tag));
+      },
+      NamesFit({queue, consumer_tag}, method.arguments));
 }
 
 void Channel::Cancel(const std::string& consumer_tag, Done<void> done) {
   amqp_basic_cancel_t method{Bytes(consumer_tag), false};
-  state_->Call(AMQP_BASIC_CANCEL_METHOD, &method, AMQP_BASIC_CANCEL_OK_METHOD,
-               [state = state_.get(), consumer_tag, done = Plain(std::move(done))](Result<Method> reply) {
-                 // Until cancel-ok deliveries go on, and belong to the consumer.
-                 if (reply) state->RemoveConsumer(consumer_tag);
-                 done(std::move(reply));
-               },
-               NamesFit({consumer_tag}, amqp_empty_table));
+  state_->Call(
+      AMQP_BASIC_CANCEL_METHOD, &method, AMQP_BASIC_CANCEL_OK_METHOD,
+      [state = state_.get(), consumer_tag, done = Plain(std::move(done))](Result<Method> reply) {
+        // Until cancel-ok deliveries go on, and belong to the consumer.
+        if (reply) state->RemoveConsumer(consumer_tag);
+        done(std::move(reply));
+      },
+      NamesFit({consumer_tag}, amqp_empty_table));
 }
 
 void Channel::SelectConfirms(Done<void> done) {

@@ -202,8 +202,8 @@ void ChannelState::DispatchContent() {
     DispatchDelivery(content_.method.As<amqp_basic_deliver_t>(), properties);
   } else if (handlers_.on_return) {
     const auto& back = content_.method.As<amqp_basic_return_t>();
-    Returned returned{back.reply_code,        View(back.reply_text), View(back.exchange),
-                      View(back.routing_key), properties,            content_.body};
+    Returned returned{back.reply_code, View(back.reply_text), View(back.exchange), View(back.routing_key),
+                      properties,      content_.body};
     const auto on_return = handlers_.on_return;
     on_return(returned);
   }

@@ -89,8 +89,8 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   std::deque<Pending> pending_;
   std::map<std::string, std::shared_ptr<Channel::OnDelivery>, std::less<>> consumers_;
   Content content_;
-  Pool pool_;          // What the arriving content was decoded into.
-  Pool method_pool_;   // Everything else.
+  Pool pool_;         // What the arriving content was decoded into.
+  Pool method_pool_;  // Everything else.
 
   bool confirming_ = false;
   std::uint64_t next_sequence_ = 1;

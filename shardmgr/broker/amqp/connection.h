@@ -27,8 +27,8 @@ class ChannelState;
 class ConnectionImpl;
 
 struct ConnectionHandlers {
-  std::function<void()> on_open = {};                       ///< The handshake is done.
-  std::function<void(const Error&)> on_closed = {};         ///< Once, for whatever reason, also before open.
+  std::function<void()> on_open = {};                ///< The handshake is done.
+  std::function<void(const Error&)> on_closed = {};  ///< Once, for whatever reason, also before open.
   std::function<void(bool blocked, std::string_view reason)> on_blocked = {};  ///< connection.blocked / unblocked.
 };
 

@@ -18,7 +18,8 @@ constexpr std::size_t kFirstGuessBytes = 1'024;
 template <class T>
 T ReadBig(const char* from) {
   T value = 0;
-  for (std::size_t i = 0; i < sizeof(T); ++i) value = static_cast<T>((value << 8) | static_cast<unsigned char>(from[i]));
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    value = static_cast<T>((value << 8) | static_cast<unsigned char>(from[i]));
   return value;
 }
 
@@ -54,8 +55,8 @@ Result<void> AppendEncoded(std::string& out, FrameType type, std::uint16_t chann
     }
     if (room == most) {
       out.resize(start);
-      return Fail(ErrorCode::kInvalid, "the arguments or headers do not fit one frame of " +
-                                           std::to_string(frame_max) + " bytes; make them smaller");
+      return Fail(ErrorCode::kInvalid, "the arguments or headers do not fit one frame of " + std::to_string(frame_max) +
+                                           " bytes; make them smaller");
     }
   }
 }
@@ -84,13 +85,13 @@ bool PropertiesFit(const amqp_basic_properties_t& p) {
     return (p._flags & flag) != 0 ? View(bytes) : std::string_view{};
   };
   const amqp_table_t headers = (p._flags & AMQP_BASIC_HEADERS_FLAG) != 0 ? p.headers : amqp_empty_table;
-  return NamesFit({text(AMQP_BASIC_CONTENT_TYPE_FLAG, p.content_type),
-                   text(AMQP_BASIC_CONTENT_ENCODING_FLAG, p.content_encoding),
-                   text(AMQP_BASIC_CORRELATION_ID_FLAG, p.correlation_id), text(AMQP_BASIC_REPLY_TO_FLAG, p.reply_to),
-                   text(AMQP_BASIC_EXPIRATION_FLAG, p.expiration), text(AMQP_BASIC_MESSAGE_ID_FLAG, p.message_id),
-                   text(AMQP_BASIC_TYPE_FLAG, p.type), text(AMQP_BASIC_USER_ID_FLAG, p.user_id),
-                   text(AMQP_BASIC_APP_ID_FLAG, p.app_id), text(AMQP_BASIC_CLUSTER_ID_FLAG, p.cluster_id)},
-                  headers);
+  return NamesFit(
+      {text(AMQP_BASIC_CONTENT_TYPE_FLAG, p.content_type), text(AMQP_BASIC_CONTENT_ENCODING_FLAG, p.content_encoding),
+       text(AMQP_BASIC_CORRELATION_ID_FLAG, p.correlation_id), text(AMQP_BASIC_REPLY_TO_FLAG, p.reply_to),
+       text(AMQP_BASIC_EXPIRATION_FLAG, p.expiration), text(AMQP_BASIC_MESSAGE_ID_FLAG, p.message_id),
+       text(AMQP_BASIC_TYPE_FLAG, p.type), text(AMQP_BASIC_USER_ID_FLAG, p.user_id),
+       text(AMQP_BASIC_APP_ID_FLAG, p.app_id), text(AMQP_BASIC_CLUSTER_ID_FLAG, p.cluster_id)},
+      headers);
 }
 
 // Walks field tables without recursion: a stack of where each open table or array ends.
@@ -147,12 +148,21 @@ class TableWalk {
     if (at_ == limit()) return false;
     std::size_t length = 0;
     switch (bytes_[at_++]) {
-      case 't': case 'b': case 'B': return Skip(1);
-      case 's': case 'u': return Skip(2);
-      case 'I': case 'i': case 'f': return Skip(4);
-      case 'l': case 'L': case 'd': case 'T': return Skip(8);
+      case 't':
+      case 'b':
+      case 'B': return Skip(1);
+      case 's':
+      case 'u': return Skip(2);
+      case 'I':
+      case 'i':
+      case 'f': return Skip(4);
+      case 'l':
+      case 'L':
+      case 'd':
+      case 'T': return Skip(8);
       case 'D': return Skip(5);
-      case 'S': case 'x': return Length(length) && Skip(length);
+      case 'S':
+      case 'x': return Length(length) && Skip(length);
       case 'V': return true;
       case 'F': return Open(false);
       case 'A': return Open(true);
@@ -179,7 +189,10 @@ Result<std::optional<Frame>> SplitFrame(std::string_view bytes, std::uint32_t fr
   if (bytes.size() < kFrameHeadBytes) return std::nullopt;
   Frame frame{static_cast<FrameType>(bytes[0]), ReadBig<std::uint16_t>(bytes.data() + 1), {}};
   switch (frame.type) {
-    case FrameType::kMethod: case FrameType::kHeader: case FrameType::kBody: case FrameType::kHeartbeat: break;
+    case FrameType::kMethod:
+    case FrameType::kHeader:
+    case FrameType::kBody:
+    case FrameType::kHeartbeat: break;
     default:
       return Fail(ErrorCode::kProtocol, "frame of unknown type " + std::to_string(static_cast<unsigned>(frame.type)));
   }

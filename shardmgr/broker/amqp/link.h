@@ -16,8 +16,8 @@
 namespace warren::amqp {
 
 struct LinkOptions {
-  std::vector<Endpoint> endpoints;  ///< Tried in this order, from the first; at least one.
-  ConnectionOptions connection;     ///< Its `endpoint` is ignored.
+  std::vector<Endpoint> endpoints;             ///< Tried in this order, from the first; at least one.
+  ConnectionOptions connection;                ///< Its `endpoint` is ignored.
   std::chrono::milliseconds first_pause{200};  ///< After the first whole round without success.
   std::chrono::milliseconds longest_pause{5'000};
 };

@@ -95,8 +95,7 @@ Error Protocol::ForeignGreeting(std::string_view bytes) const {
   if (bytes.substr(0, 4) == "AMQP") {
     return {ErrorCode::kProtocol, "the broker does not speak AMQP 0-9-1 here", Where()};
   }
-  return {ErrorCode::kProtocol,
-          "no greeting came but '" + shown + "': is this an AMQP port, and one without TLS?",
+  return {ErrorCode::kProtocol, "no greeting came but '" + shown + "': is this an AMQP port, and one without TLS?",
           Where()};
 }
 
@@ -111,7 +110,8 @@ Result<void> Protocol::OnFrame(const Frame& frame) {
   }
   if (state_ == State::kClosing) return {};
   if (frame.channel >= channels_.size() || !channels_[frame.channel]) {
-    return warren::Fail(ErrorCode::kProtocol, "frame on channel " + std::to_string(frame.channel) + ", which is not open");
+    return warren::Fail(ErrorCode::kProtocol,
+                        "frame on channel " + std::to_string(frame.channel) + ", which is not open");
   }
   const std::shared_ptr<ChannelState> channel = channels_[frame.channel];  // May be released meanwhile.
   return channel->OnFrame(frame);
@@ -127,9 +127,7 @@ Result<void> Protocol::OnConnectionMethod(const Method& method) {
       events_.on_open();
       return {};
     case AMQP_CONNECTION_CLOSE_METHOD: OnServerClose(method.As<amqp_connection_close_t>()); return {};
-    case AMQP_CONNECTION_CLOSE_OK_METHOD:
-      End({ErrorCode::kUnavailable, "closed by us", Where()});
-      return {};
+    case AMQP_CONNECTION_CLOSE_OK_METHOD: End({ErrorCode::kUnavailable, "closed by us", Where()}); return {};
     case AMQP_CONNECTION_BLOCKED_METHOD:
       blocked_ = true;
       events_.on_blocked(true, View(method.As<amqp_connection_blocked_t>().reason));
@@ -157,8 +155,10 @@ Result<void> Protocol::OnStart(const amqp_connection_start_t& start) {
 Result<void> Protocol::OnTune(const amqp_connection_tune_t& tune) {
   frame_max_ = std::max(Smaller(frame_max_, tune.frame_max), kSmallestFrameMax);
   channel_max_ = static_cast<std::uint16_t>(Smaller(channel_max_, tune.channel_max));
-  heartbeat_ = std::chrono::seconds(
-      options_.heartbeat.count() == 0 ? 0 : Smaller(static_cast<std::uint32_t>(options_.heartbeat.count()), tune.heartbeat));
+  heartbeat_ =
+      std::chrono::seconds(options_.heartbeat.count() == 0
+                               ? 0
+                               : Smaller(static_cast<std::uint32_t>(options_.heartbeat.count()), tune.heartbeat));
   amqp_connection_tune_ok_t ok{channel_max_, frame_max_, static_cast<std::uint16_t>(heartbeat_.count())};
   if (auto sent = SendMethod(0, AMQP_CONNECTION_TUNE_OK_METHOD, &ok); !sent) return sent;
   amqp_connection_open_t open{Bytes(options_.vhost), Bytes(""), false};
@@ -177,8 +177,8 @@ void Protocol::OnServerClose(const amqp_connection_close_t& close) {
 void Protocol::Tick(Time now) {
   if (state_ == State::kOver || heartbeat_.count() == 0) return;
   if (now - last_received_ > 2 * heartbeat_) {
-    End({ErrorCode::kTimeout, "nothing heard for two heartbeat intervals of " + std::to_string(heartbeat_.count()) + " s",
-         Where()});
+    End({ErrorCode::kTimeout,
+         "nothing heard for two heartbeat intervals of " + std::to_string(heartbeat_.count()) + " s", Where()});
   } else if (now - last_sent_ >= heartbeat_ / 2 && output_.empty()) {
     AppendHeartbeat(output_);
     events_.on_output();

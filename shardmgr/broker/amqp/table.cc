@@ -92,9 +92,7 @@ amqp_field_value_t Table::ViewValue(const nlohmann::json& value) const {
       field.value.array = {static_cast<int>(items.size()), items.data()};
       break;
     }
-    default:
-      field.kind = AMQP_FIELD_KIND_VOID;
-      break;
+    default: field.kind = AMQP_FIELD_KIND_VOID; break;
   }
   return field;
 }

@@ -25,10 +25,10 @@ class Table {
   Table& Set(const std::string& key, std::string_view value) { return Set(key, std::string(value)); }
   Table& Set(const std::string& key, std::int64_t value);  ///< 'l'
   Table& Set(const std::string& key, int value) { return Set(key, std::int64_t{value}); }
-  Table& Set(const std::string& key, double value);                      ///< 'd'
-  Table& Set(const std::string& key, bool value);                        ///< 't'
-  Table& Set(const std::string& key, const Table& value);                ///< 'F'
-  Table& Set(const std::string& key, std::vector<std::string> values);   ///< Array 'A' of long strings.
+  Table& Set(const std::string& key, double value);                     ///< 'd'
+  Table& Set(const std::string& key, bool value);                       ///< 't'
+  Table& Set(const std::string& key, const Table& value);               ///< 'F'
+  Table& Set(const std::string& key, std::vector<std::string> values);  ///< Array 'A' of long strings.
 
   /// A JSON object as a table: strings 'S', booleans 't', integers 'l', doubles 'd', objects 'F',
   /// arrays 'A', null 'V'. Anything but an object gives an empty table.

@@ -40,13 +40,13 @@ struct ConnectionOptions {
   Endpoint endpoint;
   Credentials credentials;
   std::string vhost = "/";
-  std::string name;                                ///< `connection_name` that the broker shows.
-  std::string tls_ca_file;                         ///< Empty: the system's.
-  std::chrono::seconds heartbeat{10};              ///< Proposed; the broker's is used when smaller. 0: none.
+  std::string name;                                     ///< `connection_name` that the broker shows.
+  std::string tls_ca_file;                              ///< Empty: the system's.
+  std::chrono::seconds heartbeat{10};                   ///< Proposed; the broker's is used when smaller. 0: none.
   std::chrono::milliseconds handshake_timeout{10'000};  ///< TCP, TLS and AMQP together.
   std::uint32_t frame_max = 131'072;
   std::uint16_t channel_max = 2'047;
-  std::size_t max_message_bytes = 64u << 20;       ///< A larger delivery arrives without its body.
+  std::size_t max_message_bytes = 64u << 20;  ///< A larger delivery arrives without its body.
 };
 
 struct QueueDeclare {
@@ -78,8 +78,8 @@ struct Delivery {
   const amqp_basic_properties_t& properties;
   std::string& body;
   std::uint64_t body_bytes = 0;  ///< As announced; more than body.size() when the message was too large.
-  bool too_large = false;         ///< Over ConnectionOptions::max_message_bytes: the body was dropped.
-  bool malformed = false;         ///< Headers not well formed or nested too deeply: `properties` is empty.
+  bool too_large = false;        ///< Over ConnectionOptions::max_message_bytes: the body was dropped.
+  bool malformed = false;        ///< Headers not well formed or nested too deeply: `properties` is empty.
 
   /// Not as it was sent; all that can be done is to reject it.
   bool damaged() const { return too_large || malformed; }

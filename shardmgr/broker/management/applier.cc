@@ -31,10 +31,8 @@ Result<void> DeclareDeadLetterExchange(const Client& client, const Action& actio
 
 Result<void> Perform(const Client& client, const Action& action) {
   switch (action.kind) {
-    case ActionKind::kDeclareDeadLetterExchange:
-      return DeclareDeadLetterExchange(client, action);
-    case ActionKind::kDeclareShard:
-      return DeclareOnItsNode(client, action);
+    case ActionKind::kDeclareDeadLetterExchange: return DeclareDeadLetterExchange(client, action);
+    case ActionKind::kDeclareShard: return DeclareOnItsNode(client, action);
     case ActionKind::kBindShard: {
       auto bound = client.PutBinding(action.vhost, action.exchange, action.queue, action.routing_key);
       if (!bound) return tl::unexpected(bound.error());

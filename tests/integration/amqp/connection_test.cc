@@ -26,7 +26,8 @@ std::string Environment(const char* name) {
 
 // Output of the cluster script with these arguments.
 std::string ClusterScript(const std::string& arguments) {
-  const std::string command = std::string(WARREN_CLUSTER_SCRIPT) + " --dir " + Environment("WARREN_TEST_CLUSTER_DIR") + " " + arguments;
+  const std::string command =
+      std::string(WARREN_CLUSTER_SCRIPT) + " --dir " + Environment("WARREN_TEST_CLUSTER_DIR") + " " + arguments;
   FILE* pipe = popen(command.c_str(), "r");
   std::string output;
   for (int c = pipe == nullptr ? EOF : fgetc(pipe); c != EOF; c = fgetc(pipe)) output.push_back(static_cast<char>(c));
@@ -83,9 +84,9 @@ class ConnectionTest : public testing::Test {
 
   Error FailureOf(ConnectionOptions options) {
     std::optional<Error> failure;
-    const auto connection = Connection::Open(io_.get_executor(), std::move(options),
-                                             {.on_open = [] { ADD_FAILURE() << "it opened"; },
-                                              .on_closed = [&](const Error& error) { failure = error; }});
+    const auto connection = Connection::Open(
+        io_.get_executor(), std::move(options),
+        {.on_open = [] { ADD_FAILURE() << "it opened"; }, .on_closed = [&](const Error& error) { failure = error; }});
     EXPECT_TRUE(Until([&] { return failure.has_value(); }));
     return failure.value_or(Error{});
   }
@@ -102,8 +103,9 @@ TEST_F(ConnectionTest, PublishesConfirmsReturnsAndDelivers) {
 
   std::vector<std::pair<std::uint64_t, bool>> confirms;
   std::vector<std::string> returned;
-  channel->SetHandlers({.on_confirm = [&](std::uint64_t sequence, bool acked) { confirms.emplace_back(sequence, acked); },
-                        .on_return = [&](Returned& back) { returned.emplace_back(back.body); }});
+  channel->SetHandlers(
+      {.on_confirm = [&](std::uint64_t sequence, bool acked) { confirms.emplace_back(sequence, acked); },
+       .on_return = [&](Returned& back) { returned.emplace_back(back.body); }});
   channel->SelectConfirms({});
 
   std::map<std::size_t, std::string> received;
@@ -144,16 +146,17 @@ TEST_F(ConnectionTest, RejectedMessagesComeBackMarkedAsRedelivered) {
   const std::string queue = TemporaryQueue(*channel);
   std::vector<bool> redelivered;
   channel->Qos(1, false, {});
-  channel->Consume(queue, "mine", false, false, {},
-                   [&](Delivery& delivery) {
-                     redelivered.push_back(delivery.redelivered);
-                     if (delivery.redelivered) {
-                       channel->Ack(delivery.delivery_tag);
-                     } else {
-                       channel->Nack(delivery.delivery_tag, false, true);
-                     }
-                   },
-                   [](Result<std::string> tag) { EXPECT_EQ(tag.value_or(""), "mine"); });
+  channel->Consume(
+      queue, "mine", false, false, {},
+      [&](Delivery& delivery) {
+        redelivered.push_back(delivery.redelivered);
+        if (delivery.redelivered) {
+          channel->Ack(delivery.delivery_tag);
+        } else {
+          channel->Nack(delivery.delivery_tag, false, true);
+        }
+      },
+      [](Result<std::string> tag) { EXPECT_EQ(tag.value_or(""), "mine"); });
   ASSERT_TRUE(channel->Publish("", queue, false, amqp_basic_properties_t{}, "x"));
   ASSERT_TRUE(Until([&] { return redelivered.size() == 2; }));
   EXPECT_EQ(redelivered, (std::vector{false, true}));
@@ -195,9 +198,8 @@ TEST_F(ConnectionTest, AChannelErrorClosesThatChannelAlone) {
   const auto channel = connection->OpenChannel();
   const auto other = connection->OpenChannel();
   std::optional<Error> failure;
-  channel->DeclareQueue({.name = "not there", .passive = true}, [&](Result<QueueDeclared> declared) {
-    failure = declared.error();
-  });
+  channel->DeclareQueue({.name = "not there", .passive = true},
+                        [&](Result<QueueDeclared> declared) { failure = declared.error(); });
   ASSERT_TRUE(Until([&] { return failure.has_value(); }));
   EXPECT_EQ(failure->code, ErrorCode::kNotFound);
   EXPECT_NE(failure->message.find("not there"), std::string::npos);
@@ -212,7 +214,8 @@ TEST_F(ConnectionTest, TellsThatAConsumersQueueWasDeleted) {
   std::string cancelled;
   channel->SetHandlers({.on_cancelled = [&](std::string_view tag) { cancelled = tag; }});
   bool consuming = false, deleted = false;
-  channel->Consume(queue, "mine", true, false, {}, [](Delivery&) {}, [&](Result<std::string>) { consuming = true; });
+  channel->Consume(
+      queue, "mine", true, false, {}, [](Delivery&) {}, [&](Result<std::string>) { consuming = true; });
   ASSERT_TRUE(Until([&] { return consuming; }));
   channel->DeleteQueue(queue, false, false, [&](Result<std::uint32_t> count) { deleted = count.has_value(); });
   ASSERT_TRUE(Until([&] { return deleted; }));

@@ -128,8 +128,8 @@ TEST(AppendContent, RefusesShortStringsThatRabbitmqCWouldCut) {
 }
 
 TEST(PropertiesAreSafe, AcceptsEveryKindOfValue) {
-  const Table headers = Table::FromJson({{"s", "text"}, {"i", -1}, {"d", 1.5}, {"b", true}, {"n", nullptr},
-                                         {"t", {{"a", {1, "two", {{"deep", {3}}}}}}}});
+  const Table headers = Table::FromJson(
+      {{"s", "text"}, {"i", -1}, {"d", 1.5}, {"b", true}, {"n", nullptr}, {"t", {{"a", {1, "two", {{"deep", {3}}}}}}}});
   EXPECT_TRUE(PropertiesAreSafe(HeaderPayload(headers)));
 }
 
@@ -162,7 +162,8 @@ TEST(PropertiesAreSafe, NeverReadsPastTheEndAndAgreesWithTheDecoder) {
   std::mt19937 random(1);
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes = good.substr(0, random() % (good.size() + 1));
-    for (int flips = 0; flips < 3 && !bytes.empty(); ++flips) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (int flips = 0; flips < 3 && !bytes.empty(); ++flips)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     if (!PropertiesAreSafe(bytes)) continue;
     Pool pool;
     (void)DecodeContentHeader(bytes, pool);  // Whatever it says: no crash, no read past the end (sanitizers).

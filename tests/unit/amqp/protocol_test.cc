@@ -16,11 +16,14 @@ class ProtocolTest : public testing::Test {
     ConnectionOptions options;
     options.name = "test";
     options.max_message_bytes = 1'000;
-    protocol_ = std::make_unique<Protocol>(
-        options, Protocol::Events{.on_open = [this] { opened_ = true; },
-                                  .on_over = [this](const Error& error) { over_ = error; },
-                                  .on_blocked = [this](bool blocked, std::string_view why) { blocked_ = {blocked, std::string(why)}; },
-                                  .on_output = [] {}});
+    protocol_ =
+        std::make_unique<Protocol>(options, Protocol::Events{.on_open = [this] { opened_ = true; },
+                                                             .on_over = [this](const Error& error) { over_ = error; },
+                                                             .on_blocked =
+                                                                 [this](bool blocked, std::string_view why) {
+                                                                   blocked_ = {blocked, std::string(why)};
+                                                                 },
+                                                             .on_output = [] {}});
     protocol_->Start(now_);
   }
 
@@ -153,7 +156,7 @@ TEST_F(ProtocolTest, UnfoldsMultipleConfirmsInOrder) {
   Reply(1, AMQP_BASIC_ACK_METHOD, amqp_basic_ack_t{2, false});
   Reply(1, AMQP_BASIC_ACK_METHOD, amqp_basic_ack_t{4, true});
   Reply(1, AMQP_BASIC_NACK_METHOD, amqp_basic_nack_t{0, true, false});
-  const std::vector<std::pair<std::uint64_t, bool>> expected = {{2, true}, {1, true}, {3, true},
+  const std::vector<std::pair<std::uint64_t, bool>> expected = {{2, true}, {1, true},  {3, true},
                                                                 {4, true}, {5, false}, {6, false}};
   EXPECT_EQ(confirms, expected);
 }

@@ -1,7 +1,7 @@
 // The chunked coding: what is taken, what is refused (RFC 9112 section 7.1), and that pieces do not matter.
-#include "proxy/wire/http1_chunked.h"
-
 #include <gtest/gtest.h>
+
+#include "proxy/wire/http1_chunked.h"
 
 namespace warren::wire {
 namespace {
@@ -42,9 +42,26 @@ TEST(ChunkReader, WantsMoreUntilTheLastEmptyLine) {
 }
 
 TEST(ChunkReader, RefusesAmbiguousFraming) {
-  for (const char* input : {"5\nhello", "5\r\nhello\n0", "5\r\nhelloX", " 5\r\n", "5 \r\n", "0x5\r\n", "+5\r\n", "-1\r\n",
-                            "\r\n", ";a\r\n", "g\r\n", "5\rX", "5;a\nb", "5;\x01\r\n", "0\r\n\n", "0\r\nnocolon\r\n\r\n",
-                            "0\r\n: x\r\n\r\n", "0\r\nA B: x\r\n\r\n", "0\r\nA: \x01\r\n\r\n", "0\r\nA\rB"}) {
+  for (const char* input : {"5\nhello",
+                            "5\r\nhello\n0",
+                            "5\r\nhelloX",
+                            " 5\r\n",
+                            "5 \r\n",
+                            "0x5\r\n",
+                            "+5\r\n",
+                            "-1\r\n",
+                            "\r\n",
+                            ";a\r\n",
+                            "g\r\n",
+                            "5\rX",
+                            "5;a\nb",
+                            "5;\x01\r\n",
+                            "0\r\n\n",
+                            "0\r\nnocolon\r\n\r\n",
+                            "0\r\n: x\r\n\r\n",
+                            "0\r\nA B: x\r\n\r\n",
+                            "0\r\nA: \x01\r\n\r\n",
+                            "0\r\nA\rB"}) {
     EXPECT_EQ(Feed(input).status, 400) << input;
   }
 }

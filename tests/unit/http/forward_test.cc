@@ -45,7 +45,8 @@ TEST(MakeRequest, TellsTheBackEndWhereTheRequestCameFrom) {
 
 TEST(MakeRequest, BelievesForwardedFieldsOnlyWhenTold) {
   const std::string text =
-      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\nForwarded: for=1.2.3.4\r\n\r\n";
+      "GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 1.2.3.4\r\nX-Forwarded-Proto: https\r\n"
+      "Forwarded: for=1.2.3.4\r\n\r\n";
   const auto distrusted = Make(text), trusted = Make(text, true);
   EXPECT_EQ(Value(distrusted, "x-forwarded-for"), "10.0.0.1");
   EXPECT_EQ(Value(distrusted, "x-forwarded-proto"), "http");
@@ -71,7 +72,8 @@ TEST(MakeRequest, KnowsWhatMayBeSentTwice) {
   EXPECT_TRUE(Make("PUT / HTTP/1.1\r\nHost: a\r\n\r\n").retry_safe);
   EXPECT_FALSE(Make("POST / HTTP/1.1\r\nHost: a\r\n\r\n").retry_safe);
   EXPECT_TRUE(Make("POST / HTTP/1.1\r\nHost: a\r\nIdempotency-Key: 1\r\n\r\n").retry_safe);
-  EXPECT_FALSE(Make("POST / HTTP/1.1\r\nHost: a\r\nConnection: Idempotency-Key\r\nIdempotency-Key: 1\r\n\r\n").retry_safe);
+  EXPECT_FALSE(
+      Make("POST / HTTP/1.1\r\nHost: a\r\nConnection: Idempotency-Key\r\nIdempotency-Key: 1\r\n\r\n").retry_safe);
 }
 
 std::string Write(const wire::Response& response, ResponseContext context = {}) {
@@ -85,17 +87,20 @@ TEST(WriteHead, CopiesFieldValuesByteForByte) {
   wire::Response response;
   response.fields = {{"set-cookie", "a=1"}, {"set-cookie", "b=2"}, {"x", "caf\xe9 \xff"}, {"date", "then"}};
   response.body = "hello";
-  EXPECT_EQ(Write(response),
-            "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx: caf\xe9 \xff\r\ndate: then\r\nVia: 1.1 warren\r\n"
-            "Content-Length: 5\r\n\r\nhello");
+  EXPECT_EQ(
+      Write(response),
+      "HTTP/1.1 200 OK\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx: caf\xe9 \xff\r\ndate: then\r\nVia: 1.1 warren\r\n"
+      "Content-Length: 5\r\n\r\nhello");
 }
 
 TEST(WriteHead, DropsTheWorkersFramingAndHopByHopFields) {
   wire::Response response;
-  response.fields = {{"transfer-encoding", "chunked"}, {"content-length", "99"}, {"connection", "x-hop"}, {"x-hop", "1"}};
+  response.fields = {
+      {"transfer-encoding", "chunked"}, {"content-length", "99"}, {"connection", "x-hop"}, {"x-hop", "1"}};
   response.body = "abc";
-  EXPECT_EQ(Write(response),
-            "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nVia: 1.1 warren\r\nContent-Length: 3\r\n\r\nabc");
+  EXPECT_EQ(
+      Write(response),
+      "HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nVia: 1.1 warren\r\nContent-Length: 3\r\n\r\nabc");
 }
 
 TEST(WriteHead, SendsNoBodyWhereThereIsNone) {
@@ -141,8 +146,9 @@ TEST(WriteFailure, TellsStatusReasonAndWhenToComeBack) {
   context.date = "D";
   std::string out;
   WriteFailure(503, "no shard", true, context, out);
-  EXPECT_EQ(out, "HTTP/1.1 503 Service Unavailable\r\nDate: D\r\nContent-Type: text/plain; charset=utf-8\r\n"
-                 "Content-Length: 9\r\nRetry-After: 1\r\n\r\nno shard\n");
+  EXPECT_EQ(out,
+            "HTTP/1.1 503 Service Unavailable\r\nDate: D\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            "Content-Length: 9\r\nRetry-After: 1\r\n\r\nno shard\n");
 }
 
 TEST(HttpDate, IsAnImfFixdate) { EXPECT_EQ(HttpDate(784'111'777), "Sun, 06 Nov 1994 08:49:37 GMT"); }

@@ -1,7 +1,7 @@
 // Every form of request head that is refused, with the section that forbids it, and those that are not.
-#include "proxy/wire/http1_guard.h"
-
 #include <gtest/gtest.h>
+
+#include "proxy/wire/http1_guard.h"
 
 namespace warren::wire {
 namespace {
@@ -26,9 +26,7 @@ Read ReadHead(std::string text, HeadLimits limits = {}) {
   return read;
 }
 
-std::string Get(std::string_view fields) {
-  return "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n";
-}
+std::string Get(std::string_view fields) { return "GET / HTTP/1.1\r\nHost: a\r\n" + std::string(fields) + "\r\n"; }
 
 struct Case {
   const char* name;
@@ -101,8 +99,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"NoColon", Get("X\r\n"), 400}, Case{"NoName", Get(": a\r\n"), 400},
         Case{"NameWithBracket", Get("X[1]: a\r\n"), 400}, Case{"NameNotAscii", Get("X\xe9: a\r\n"), 400},
         Case{"NulInValue", Get(std::string("X: a\0b\r\n", 9)), 400},
-        Case{"NulInName", Get(std::string("X\0: a\r\n", 8)), 400},
-        Case{"ControlInValue", Get("X: a\x01\r\n"), 400}, Case{"DeleteInValue", Get("X: a\x7f\r\n"), 400},
+        Case{"NulInName", Get(std::string("X\0: a\r\n", 8)), 400}, Case{"ControlInValue", Get("X: a\x01\r\n"), 400},
+        Case{"DeleteInValue", Get("X: a\x7f\r\n"), 400},
         // RFC 9112 6.1, 6.3: Transfer-Encoding.
         Case{"LengthAndChunked", Get("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n"), 400},
         Case{"ChunkedAndLength", Get("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n"), 400},
@@ -120,16 +118,19 @@ INSTANTIATE_TEST_SUITE_P(
         // RFC 9112 6.3, RFC 9110 8.6: Content-Length.
         Case{"TwoLengths", Get("Content-Length: 5\r\nContent-Length: 6\r\n"), 400},
         Case{"SameLengthTwice", Get("Content-Length: 5\r\nContent-Length: 5\r\n"), 400},
-        Case{"ListOfLengths", Get("Content-Length: 5, 5\r\n"), 400}, Case{"SignedLength", Get("Content-Length: +5\r\n"), 400},
-        Case{"NegativeLength", Get("Content-Length: -5\r\n"), 400}, Case{"HexLength", Get("Content-Length: 0x5\r\n"), 400},
-        Case{"EmptyLength", Get("Content-Length:\r\n"), 400}, Case{"LengthWithSpace", Get("Content-Length: 5 5\r\n"), 400},
+        Case{"ListOfLengths", Get("Content-Length: 5, 5\r\n"), 400},
+        Case{"SignedLength", Get("Content-Length: +5\r\n"), 400},
+        Case{"NegativeLength", Get("Content-Length: -5\r\n"), 400},
+        Case{"HexLength", Get("Content-Length: 0x5\r\n"), 400}, Case{"EmptyLength", Get("Content-Length:\r\n"), 400},
+        Case{"LengthWithSpace", Get("Content-Length: 5 5\r\n"), 400},
         Case{"LengthThatOverflows", Get("Content-Length: 18446744073709551621\r\n"), 400},
         // RFC 9110 10.1.1.
         Case{"UnknownExpectation", Get("Expect: miracles\r\n"), 417},
         Case{"LongName", Get(std::string(256, 'x') + ": a\r\n"), 431}));
 
 TEST(ParseHead, ReadsAnOrdinaryRequest) {
-  const Read read = ReadHead("POST /a?b=c HTTP/1.1\r\nHost: example.org:8080\r\nContent-Length: 12\r\nX-A:\t v w \r\n\r\n");
+  const Read read =
+      ReadHead("POST /a?b=c HTTP/1.1\r\nHost: example.org:8080\r\nContent-Length: 12\r\nX-A:\t v w \r\n\r\n");
   ASSERT_EQ(read.status, 0) << read.reason;
   EXPECT_EQ(read.head.method, "POST");
   EXPECT_EQ(read.head.path, "/a?b=c");

@@ -99,8 +99,8 @@ TEST(DecodeResponse, TakesScalarsWhereArraysAreMeant) {
 }
 
 TEST(DecodeResponse, RefusesWhatWouldSplitAnHttpMessage) {
-  for (std::string_view value : {std::string_view("a\rb"), std::string_view("a\nSet-Cookie: x"),
-                                 std::string_view("a\0b", 3)}) {
+  for (std::string_view value :
+       {std::string_view("a\rb"), std::string_view("a\nSet-Cookie: x"), std::string_view("a\0b", 3)}) {
     const Result<Response> response = ResponseWithField("x-a", Text(value));
     ASSERT_FALSE(response);
     EXPECT_EQ(response.error().code, ErrorCode::kProtocol);

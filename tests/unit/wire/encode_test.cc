@@ -1,3 +1,4 @@
+// Encoded bytes of requests and responses: golden against rabbitmq-c, and the size that counts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -68,10 +69,15 @@ TEST(ResponseEncoder, GivesTheseVeryBytes) {
   const std::string golden = std::string("\x34\x28", 2) +  // headers, delivery_mode, correlation_id, type, app_id
                              std::string("\x00\x00\x00\x2e", 4) + "\x07:status" + "l" +
                              std::string("\0\0\0\0\0\0\x01\x94", 8) + "\x04http" + "F" +
-                             std::string("\x00\x00\x00\x13", 4) + std::string("\x01" "aA") +
+                             std::string("\x00\x00\x00\x13", 4) +
+                             std::string(
+                                 "\x01"
+                                 "aA") +
                              std::string("\x00\x00\x00\x0c", 4) + "S" + std::string("\0\0\0\x01", 4) + "x" + "S" +
-                             std::string("\0\0\0\x01", 4) + "y" + "\x01" + "\x01" "c" + "\x0dhttp.response" +
-                             "\x06warren";
+                             std::string("\0\0\0\x01", 4) + "y" + "\x01" +
+                             "\x01"
+                             "c" +
+                             "\x0dhttp.response" + "\x06warren";
   EXPECT_EQ(Encoded(encoder.Encode(response, "c")), golden);
 }
 

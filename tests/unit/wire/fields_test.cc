@@ -1,3 +1,4 @@
+// What is a token, a value, a target; idempotency; hop-by-hop fields.
 #include "proxy/wire/fields.h"
 
 #include <gmock/gmock.h>
@@ -46,15 +47,20 @@ TEST(IsRetrySafe, TakesAnIdempotencyKeyThatIsNotEmpty) {
 }
 
 TEST(StripHopByHop, RemovesWhatConcernsOneConnection) {
-  Fields fields = {{"Accept", "a"},     {"Connection", "close, X-Once"}, {"connection", "x-twice"}, {"X-ONCE", "1"},
-                   {"x-Twice", "2"},    {"Keep-Alive", "5"},             {"TE", "trailers"},        {"Upgrade", "h2c"},
-                   {"Trailer", "x-t"},  {"Transfer-Encoding", "chunked"}, {"Proxy-Connection", "x"}, {"X-Kept", "k"}};
+  Fields fields = {{"Accept", "a"},           {"Connection", "close, X-Once"},
+                   {"connection", "x-twice"}, {"X-ONCE", "1"},
+                   {"x-Twice", "2"},          {"Keep-Alive", "5"},
+                   {"TE", "trailers"},        {"Upgrade", "h2c"},
+                   {"Trailer", "x-t"},        {"Transfer-Encoding", "chunked"},
+                   {"Proxy-Connection", "x"}, {"X-Kept", "k"}};
   StripHopByHop(fields);
   EXPECT_THAT(fields, ElementsAre(Field{"Accept", "a"}, Field{"X-Kept", "k"}));
 }
 
 TEST(StripHopByHop, KeepsWhatBelongsToTheMessageThoughConnectionNamesIt) {
-  Fields fields = {{"Host", "h"}, {"Content-Length", "5"}, {"Content-Type", "t"},
+  Fields fields = {{"Host", "h"},
+                   {"Content-Length", "5"},
+                   {"Content-Type", "t"},
                    {"Connection", "host,content-length , CONTENT-TYPE"}};
   StripHopByHop(fields);
   EXPECT_EQ(fields.size(), 3u);

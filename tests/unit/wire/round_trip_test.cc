@@ -115,7 +115,8 @@ TEST(Decoders, GiveOnlySoundMessagesFromDamagedBytes) {
   int accepted = 0;
   for (int round = 0; round < 20'000; ++round) {
     std::string bytes = good;
-    for (int hits = 1 + Below(random, 3); hits > 0; --hits) bytes[random() % bytes.size()] = static_cast<char>(random());
+    for (int hits = 1 + Below(random, 3); hits > 0; --hits)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
     const Decoded decoded(bytes);
     if (decoded.properties == nullptr) continue;
     const Result<Response> response = DecodeResponse(*decoded.properties, "");
