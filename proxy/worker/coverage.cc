@@ -1,12 +1,10 @@
-// Connection, node and consumers of a worker.
+// Connection and consumers of a worker. What it asks about the cluster is in coverage_look.cc.
 #include "proxy/worker/coverage.h"
 
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 
-#include "shardmgr/plan/naming.h"
 #include "shardmgr/program/logging.h"
 
 namespace warren::worker {
@@ -86,7 +84,7 @@ void Coverage::Stop() {
 void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
   ++epoch_;
   connection_ = connection;
-  control_ = connection->OpenChannel();
+  own_queue_.clear();
   metrics_.connects.Increment();
   Log(LogLevel::kInfo, "connected to the broker", {{"endpoint", connection->endpoint().ToString()}});
   self_.node.clear();
@@ -112,101 +110,6 @@ void Coverage::OnDown(const amqp::Endpoint& endpoint, const Error& error, bool w
     metrics_.shards.Set(0);
   }
   Say(false, "not connected to the broker: " + error.ToString());
-}
-
-// A queue of this connection alone lives on the node of the connection, also behind a load balancer.
-void Coverage::FindNode() {
-  amqp::QueueDeclare queue;
-  queue.exclusive = true;
-  queue.auto_delete = true;
-  const auto weak = weak_from_this();
-  const std::uint64_t epoch = epoch_;
-  control_->DeclareQueue(queue, [weak, epoch](Result<amqp::QueueDeclared> declared) {
-    const auto self = weak.lock();
-    if (!self || epoch != self->epoch_ || !declared) return;
-    self->cluster_->FindNode(self->options_.vhost, declared->name, [weak, epoch](Result<std::string> node) {
-      const auto again = weak.lock();
-      if (!again || epoch != again->epoch_) return;
-      if (node) return again->OnNode(std::move(*node));
-      // The next refresh asks again.
-      Log(LogLevel::kWarning, "cannot find out the node of the connection", node.error());
-      again->Say(false, "cannot find out the node of the connection: " + node.error().ToString());
-    });
-  });
-}
-
-void Coverage::OnNode(std::string node) {
-  self_.node = std::move(node);
-  runner_.SetOrigin(self_.node, self_.instance);
-  Log(LogLevel::kInfo, "found the local node", {{"node", self_.node}, {"worker", self_.instance}});
-  Refresh();
-}
-
-void Coverage::ScheduleRefresh() {
-  // A tenth more or less, so that workers which started together do not look together.
-  const auto mean = std::max<std::int64_t>(options_.refresh.count(), 50);
-  std::uniform_int_distribution<std::int64_t> pause(mean - mean / 10, mean + mean / 10);
-  timer_.expires_after(std::chrono::milliseconds(pause(random_)));
-  timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
-    const auto self = weak.lock();
-    if (error || !self || self->stopped_) return;
-    self->ScheduleRefresh();
-    if (!self->connection_) return;
-    if (self->self_.node.empty()) {
-      self->FindNode();
-    } else {
-      self->Refresh();
-    }
-  });
-}
-
-void Coverage::Refresh() {
-  std::erase_if(leaving_, [](const auto& consumer) { return consumer->finished(); });
-  if (!accepting_ || !connection_) return;
-  if (!cluster_) return Probe(0, std::make_shared<std::vector<std::string>>());
-  cluster_->Look(options_.vhost, options_.stream,
-                 [weak = weak_from_this(), epoch = epoch_](Result<StreamView> view) {
-                   const auto self = weak.lock();
-                   if (self && epoch == self->epoch_) self->OnView(std::move(view));
-                 });
-}
-
-void Coverage::OnView(Result<StreamView> view) {
-  if (!accepting_) return;
-  if (!view) {
-    // What is held stays held: the API is for finding shards, not for serving them.
-    const std::string text = view.error().ToString();
-    if (text != last_error_) Log(LogLevel::kWarning, "cannot look at the stream", view.error());
-    last_error_ = text;
-    if (consumers_.empty()) Say(false, "cannot look at the stream: " + text);
-    return;
-  }
-  last_error_.clear();
-  Hold(ShardsToHold(self_, options_.stream, view->queues, view->consumers, held()));
-}
-
-// Without the management API: the local shards are those that can be declared passively, from 0 on.
-void Coverage::Probe(int index, std::shared_ptr<std::vector<std::string>> found) {
-  const std::string name = ShardName(options_.stream, self_.node, index);
-  if (consumers_.contains(name)) {
-    found->push_back(name);
-    return Probe(index + 1, std::move(found));
-  }
-  if (!control_ || !control_->is_open()) control_ = connection_->OpenChannel();
-  amqp::QueueDeclare queue;
-  queue.name = name;
-  queue.passive = true;
-  control_->DeclareQueue(queue, [weak = weak_from_this(), epoch = epoch_, index, name,
-                                 found](Result<amqp::QueueDeclared> declared) {
-    const auto self = weak.lock();
-    if (!self || epoch != self->epoch_ || !self->accepting_) return;
-    if (declared) {
-      found->push_back(name);
-      return self->Probe(index + 1, found);
-    }
-    self->control_ = nullptr;  // The refusal closed it.
-    self->Hold(*found);
-  });
 }
 
 void Coverage::Hold(const std::vector<std::string>& wanted) {

@@ -42,6 +42,7 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   void OnUp(const std::shared_ptr<amqp::Connection>& connection);
   void OnDown(const amqp::Endpoint& endpoint, const Error& error, bool was_up);
   void FindNode();
+  void AskForNode();
   void OnNode(std::string node);
   void ScheduleRefresh();
   void Refresh();
@@ -65,6 +66,8 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   std::shared_ptr<amqp::Connection> connection_;
   std::shared_ptr<amqp::Channel> control_;  ///< Declares the queue that tells the node; probes.
   std::uint64_t epoch_ = 0;                 ///< Counts connections: late answers of an earlier one are ignored.
+  std::uint64_t asking_epoch_ = 0;          ///< The connection for which the management API is being asked; 0: none.
+  std::string own_queue_;                   ///< A queue of this connection alone; its node is ours.
   Identity self_;                           ///< `node` is empty until it is known.
   std::map<std::string, std::shared_ptr<ShardConsumer>> consumers_;
   std::list<std::shared_ptr<ShardConsumer>> leaving_;  ///< Stopped, but still hold something.

@@ -47,10 +47,14 @@ void JobRunner::RunWaiting() {
 
 // True when the job needs no work: nobody waits for it, or running it again would be wrong.
 bool JobRunner::Settled(Job& job, std::int64_t now_ms) {
+  if (!job.source->is_open()) {
+    job.source->Drop(job);  // The broker delivers it again, here or elsewhere.
+    return true;
+  }
   const wire::Request& request = job.request;
   if (request.deadline_ms > 0 && now_ms >= request.deadline_ms) {
     metrics_.expired.Increment();
-    job.consumer->Drop(job);
+    job.source->Drop(job);
     return true;
   }
   if (job.redelivered && !request.retry_safe) {
@@ -87,6 +91,8 @@ void JobRunner::Run(Job job, std::int64_t now_ms) {
   } catch (const std::exception& error) {
     // The responder answers 500 as it goes.
     program::Log(program::LogLevel::kError, "the handler threw", {{"what", error.what()}});
+  } catch (...) {
+    program::Log(program::LogLevel::kError, "the handler threw", {{"what", "something that is no std::exception"}});
   }
 }
 
@@ -99,15 +105,19 @@ void JobRunner::Finish(const Job* job, Clock::time_point started, wire::Response
   if (response.status < wire::kMinStatus || response.status > wire::kMaxStatus) {
     response = PlainResponse(502, "The application's status is not one of a final response.");
   }
-  if (job != nullptr) Send(*job, std::move(response));
+  if (job != nullptr && job->source->is_open()) {
+    Send(*job, std::move(response));
+  } else if (job != nullptr) {
+    job->source->Drop(*job);
+  }
   RunWaiting();
 }
 
 void JobRunner::Send(const Job& job, wire::Response response) {
   response.node = node_;
-  response.shard = job.consumer->shard();
+  response.shard = job.source->shard();
   response.worker = instance_;
-  metrics_.CountRequest(job.consumer->Answer(job, response));
+  metrics_.CountRequest(job.source->Answer(job, response));
 }
 
 void JobRunner::Abandon() {

@@ -16,16 +16,31 @@
 
 namespace warren::worker {
 
-class ShardConsumer;
+class JobSource;
 
 /// A request that was delivered and is not yet acked.
 struct Job {
-  std::shared_ptr<ShardConsumer> consumer;
+  std::shared_ptr<JobSource> source;
   std::uint64_t delivery_tag = 0;
   bool redelivered = false;
   std::string correlation_id;
   std::string reply_to;
   wire::Request request;
+};
+
+/// Where a job came from, and where its answer goes. Tests stand in for it.
+class JobSource {
+ public:
+  virtual ~JobSource() = default;
+
+  virtual const std::string& shard() const = 0;
+  /// False once the broker has requeued what was not acked.
+  virtual bool is_open() const = 0;
+  /// Publishes the response and acks; does nothing when the source is no longer open. A response
+  /// that does not fit one frame becomes a 502; the status sent is returned.
+  virtual int Answer(const Job& job, const wire::Response& response) = 0;
+  /// Acks without an answer.
+  virtual void Drop(const Job& job) = 0;
 };
 
 struct ShardConsumerHooks {
@@ -36,7 +51,7 @@ struct ShardConsumerHooks {
   std::function<void(const Error&)> on_lost;
 };
 
-class ShardConsumer : public std::enable_shared_from_this<ShardConsumer> {
+class ShardConsumer final : public JobSource, public std::enable_shared_from_this<ShardConsumer> {
  public:
   ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard, ShardConsumerHooks hooks);
 
@@ -44,13 +59,11 @@ class ShardConsumer : public std::enable_shared_from_this<ShardConsumer> {
   /// Takes no more; what is held may still be answered, then the channel closes. No on_lost.
   void Stop();
 
-  /// Publishes the response and acks. Where the channel is gone the broker has requeued the
-  /// request, and nothing is done. A response that does not fit one frame becomes a 502; the status sent is returned.
-  int Answer(const Job& job, const wire::Response& response);
-  /// Acks without an answer.
-  void Drop(const Job& job);
+  int Answer(const Job& job, const wire::Response& response) override;
+  void Drop(const Job& job) override;
+  const std::string& shard() const override { return shard_; }
+  bool is_open() const override { return channel_->is_open(); }
 
-  const std::string& shard() const { return shard_; }
   std::size_t held() const { return held_; }
   /// Nothing held, and nothing more to come.
   bool finished() const { return cancelled_ && held_ == 0; }

@@ -17,7 +17,6 @@ namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = beast::http;
 
-constexpr std::uint32_t kMaxResponseHeadBytes = 128 * 1024;
 constexpr int kMaxInterimResponses = 16;
 using Parser = http::response_parser<http::string_body>;
 
@@ -29,10 +28,12 @@ bool IsOurs(std::string_view name) {
 
 bool BodyExpected(const std::string& method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
 
-void Fill(Parser& parser, const wire::Request& request, Exchange& exchange) {
-  auto message = parser.release();
-  exchange.response.status = static_cast<int>(message.result_int());
-  for (const auto& field : message) {
+bool IsInterim(unsigned status) { return status >= 100 && status < 200 && status != 101; }
+
+// Called before the body is read: trailers must not be taken for header fields (RFC 9110 6.5.1).
+void FillHead(const Parser& parser, const wire::Request& request, Exchange& exchange) {
+  exchange.response.status = static_cast<int>(parser.get().result_int());
+  for (const auto& field : parser.get()) {
     const auto name = field.name_string();
     const auto value = field.value();
     exchange.response.fields.push_back({std::string(name.data(), name.size()), std::string(value.data(), value.size())});
@@ -41,7 +42,6 @@ void Fill(Parser& parser, const wire::Request& request, Exchange& exchange) {
   // Elsewhere the body says it; here there is none.
   const bool length_counts = request.method == "HEAD" || exchange.response.status == 304;
   if (!length_counts) wire::Remove(exchange.response.fields, "content-length");
-  exchange.response.body = std::move(message.body());
 }
 
 // The head of the final response; interim ones (1xx) are passed over.
@@ -55,7 +55,7 @@ asio::awaitable<beast::error_code> ReadHead(UpstreamConnection& connection, std:
     if (is_head) parser->skip(true);
     co_await http::async_read_header(connection.stream, connection.buffer, *parser,
                                      asio::redirect_error(asio::use_awaitable, error));
-    if (error || parser->get().result_int() >= 200 || parser->get().result_int() == 101) break;
+    if (error || !IsInterim(parser->get().result_int())) break;
   }
   if (!error && parser->get().result_int() < 200) error = http::make_error_code(http::error::bad_status);
   co_return error;
@@ -99,6 +99,7 @@ asio::awaitable<Exchange> RunExchange(UpstreamConnection& connection, const wire
   } else {
     error = co_await ReadHead(connection, parser, request.method == "HEAD", max_body_bytes);
   }
+  if (!error) FillHead(*parser, request, exchange);
   if (!error && !parser->is_done()) {
     co_await http::async_read(connection.stream, connection.buffer, *parser,
                               asio::redirect_error(asio::use_awaitable, error));
@@ -111,7 +112,7 @@ asio::awaitable<Exchange> RunExchange(UpstreamConnection& connection, const wire
   }
   exchange.outcome = ExchangeOutcome::kAnswered;
   exchange.keep = !write_error && parser->keep_alive() && connection.buffer.size() == 0;
-  Fill(*parser, request, exchange);
+  exchange.response.body = std::move(parser->get().body());
   co_return exchange;
 }
 

@@ -15,11 +15,15 @@
 
 namespace warren::worker {
 
+/// Longest head, and longest trailers, of a response. Boost.Beast throws, out of reach of its caller, when one field
+/// value is longer than 65,533 bytes: both limits stay below that.
+inline constexpr std::size_t kMaxResponseHeadBytes = 60 * 1024;
+
 /// A connection to an application; kept while it can be used again.
 struct UpstreamConnection {
   explicit UpstreamConnection(boost::asio::any_io_executor executor) : stream(std::move(executor)) {}
   boost::beast::tcp_stream stream;
-  boost::beast::flat_buffer buffer;
+  boost::beast::flat_buffer buffer{kMaxResponseHeadBytes};  ///< Its limit is the one that Beast keeps to in trailers.
   bool reused = false;
   std::chrono::steady_clock::time_point idle_since{};
 };

@@ -1,0 +1,127 @@
+// What a worker asks about the cluster: the node of its connection, the shards of the stream and who
+// consumes them; from the management API, or from the broker itself where there is no API.
+#include <algorithm>
+
+#include "proxy/worker/coverage.h"
+#include "shardmgr/plan/naming.h"
+#include "shardmgr/program/logging.h"
+
+namespace warren::worker {
+
+using program::Log;
+using program::LogLevel;
+
+// A queue of this connection alone lives on the node of the connection, also behind a load balancer.
+void Coverage::FindNode() {
+  if (!own_queue_.empty()) return AskForNode();
+  if (!control_ || !control_->is_open()) control_ = connection_->OpenChannel();
+  amqp::QueueDeclare queue;
+  queue.exclusive = true;
+  queue.auto_delete = true;
+  const auto weak = weak_from_this();
+  const std::uint64_t epoch = epoch_;
+  control_->DeclareQueue(queue, [weak, epoch](Result<amqp::QueueDeclared> declared) {
+    const auto self = weak.lock();
+    if (!self || epoch != self->epoch_) return;
+    if (declared) {
+      self->own_queue_ = std::move(declared->name);
+      return self->AskForNode();
+    }
+    Log(LogLevel::kWarning, "cannot declare a queue to find out the node of the connection", declared.error());
+    self->Say(false, "cannot declare a queue to find out the node of the connection: " + declared.error().ToString());
+  });
+}
+
+// The next refresh asks again when there is no answer.
+void Coverage::AskForNode() {
+  if (asking_epoch_ == epoch_) return;
+  asking_epoch_ = epoch_;
+  cluster_->FindNode(options_.vhost, own_queue_, [weak = weak_from_this(), epoch = epoch_](Result<std::string> node) {
+    const auto self = weak.lock();
+    if (!self || epoch != self->epoch_) return;
+    self->asking_epoch_ = 0;
+    if (node) return self->OnNode(std::move(*node));
+    Log(LogLevel::kWarning, "cannot find out the node of the connection", node.error());
+    self->Say(false, "cannot find out the node of the connection: " + node.error().ToString());
+  });
+}
+
+void Coverage::OnNode(std::string node) {
+  self_.node = std::move(node);
+  runner_.SetOrigin(self_.node, self_.instance);
+  Log(LogLevel::kInfo, "found the local node", {{"node", self_.node}, {"worker", self_.instance}});
+  Refresh();
+}
+
+void Coverage::ScheduleRefresh() {
+  // A tenth more or less, so that workers which started together do not look together.
+  const auto mean = std::max<std::int64_t>(options_.refresh.count(), 50);
+  std::uniform_int_distribution<std::int64_t> pause(mean - mean / 10, mean + mean / 10);
+  timer_.expires_after(std::chrono::milliseconds(pause(random_)));
+  timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    const auto self = weak.lock();
+    if (error || !self || self->stopped_) return;
+    self->ScheduleRefresh();
+    if (!self->connection_) return;
+    if (self->self_.node.empty()) {
+      self->FindNode();
+    } else {
+      self->Refresh();
+    }
+  });
+}
+
+void Coverage::Refresh() {
+  std::erase_if(leaving_, [](const auto& consumer) { return consumer->finished(); });
+  if (!accepting_ || !connection_) return;
+  if (!cluster_) return Probe(0, std::make_shared<std::vector<std::string>>());
+  if (asking_epoch_ == epoch_) return;  // An API that hangs must not gather a queue of questions.
+  asking_epoch_ = epoch_;
+  cluster_->Look(options_.vhost, options_.stream,
+                 [weak = weak_from_this(), epoch = epoch_](Result<StreamView> view) {
+                   const auto self = weak.lock();
+                   if (!self || epoch != self->epoch_) return;
+                   self->asking_epoch_ = 0;
+                   self->OnView(std::move(view));
+                 });
+}
+
+void Coverage::OnView(Result<StreamView> view) {
+  if (!accepting_) return;
+  if (!view) {
+    // What is held stays held: the API is for finding shards, not for serving them.
+    const std::string text = view.error().ToString();
+    if (text != last_error_) Log(LogLevel::kWarning, "cannot look at the stream", view.error());
+    last_error_ = text;
+    if (consumers_.empty()) Say(false, "cannot look at the stream: " + text);
+    return;
+  }
+  last_error_.clear();
+  Hold(ShardsToHold(self_, options_.stream, view->queues, view->consumers, held()));
+}
+
+// Without the management API: the local shards are those that can be declared passively, from 0 on.
+void Coverage::Probe(int index, std::shared_ptr<std::vector<std::string>> found) {
+  const std::string name = ShardName(options_.stream, self_.node, index);
+  if (consumers_.contains(name)) {
+    found->push_back(name);
+    return Probe(index + 1, std::move(found));
+  }
+  if (!control_ || !control_->is_open()) control_ = connection_->OpenChannel();
+  amqp::QueueDeclare queue;
+  queue.name = name;
+  queue.passive = true;
+  control_->DeclareQueue(queue, [weak = weak_from_this(), epoch = epoch_, index, name,
+                                 found](Result<amqp::QueueDeclared> declared) {
+    const auto self = weak.lock();
+    if (!self || epoch != self->epoch_ || !self->accepting_) return;
+    if (declared) {
+      found->push_back(name);
+      return self->Probe(index + 1, found);
+    }
+    self->control_ = nullptr;  // The refusal closed it.
+    self->Hold(*found);
+  });
+}
+
+}  // namespace warren::worker

@@ -1,0 +1,86 @@
+"""What the tests of the worker share: shards as the coordinator would make them, and a caller that
+publishes requests straight to them with pika, so that no proxy is needed."""
+
+import time
+import uuid
+
+import pika
+
+from support import amqp
+from support.management import part
+
+STREAM = "shard.web"
+
+
+def shard(node, index=0, stream=STREAM):
+    """A shard's queue name."""
+    return f"stream: {stream} - {node} - {index}"
+
+
+def make_shards(api, names, per_node=1, stream=STREAM):
+    """What the coordinator would do: queues on their nodes, bound with weight 1."""
+    api.declare_exchange(stream)
+    for index in range(per_node):
+        for node in names:
+            api.put(f"queues/%2F/{part(shard(node, index, stream))}",
+                    {"durable": True, "node": node, "arguments": {"x-queue-type": "classic"}})
+            api.post(f"bindings/%2F/e/{part(stream)}/q/{part(shard(node, index, stream))}", {"routing_key": "1"})
+
+
+def holders(api):
+    """Shard queue -> sorted nodes in the tags of its consumers."""
+    found = {}
+    for entry in api.get("consumers/%2F"):
+        name = entry["queue"]["name"]
+        if not name.startswith("stream: "):
+            continue
+        found.setdefault(name, []).append(entry["consumer_tag"].split(":")[1])
+    return {name: sorted(nodes) for name, nodes in found.items()}
+
+
+class Caller:
+    """Publishes requests straight to shards and gathers the responses."""
+
+    def __init__(self, address):
+        self.connection = pika.BlockingConnection(amqp.parameters(address))
+        self.channel = self.connection.channel()
+        self.queue = self.channel.queue_declare("", exclusive=True).method.queue
+        self.responses = {}
+        self.channel.basic_consume(self.queue, self._on_response, auto_ack=True)
+
+    def _on_response(self, _channel, _method, properties, body):
+        self.responses.setdefault(properties.correlation_id, []).append((properties, body))
+
+    def send(self, queue, method="GET", path="/", body=b"", fields=None, timeout_s=30, headers=None):
+        """Publishes one request to a queue; returns its correlation id."""
+        token = uuid.uuid4().hex
+        now = int(time.time() * 1000)
+        values = {":method": method, ":path": path, ":authority": "site.example", ":deadline": now + timeout_s * 1000,
+                  ":sent": now, ":retry-safe": method in ("GET", "PUT", "DELETE", "HEAD"), "http": fields or {}}
+        values.update(headers or {})
+        self.channel.basic_publish("", queue, body, pika.BasicProperties(
+            message_id=token, correlation_id=token, reply_to=self.queue, delivery_mode=1, type="http.request",
+            expiration=str(timeout_s * 1000), headers={key: value for key, value in values.items() if value is not None}))
+        return token
+
+    def wait(self, tokens, timeout=20):
+        """Waits until each has a response."""
+        end = time.monotonic() + timeout
+        while not all(token in self.responses for token in tokens):
+            assert time.monotonic() < end, f"{sum(t not in self.responses for t in tokens)} of {len(tokens)} unanswered"
+            self.connection.process_data_events(0.05)
+
+    def ask(self, queue, *arguments, **options):
+        """Sends one request and returns (properties, body) of its response."""
+        token = self.send(queue, *arguments, **options)
+        self.wait([token])
+        return self.responses[token][0]
+
+    def close(self):
+        """Closes the connection."""
+        self.connection.close()
+
+
+def status(response):
+    """Its :status."""
+    return response[0].headers[":status"]
