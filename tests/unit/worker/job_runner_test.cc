@@ -1,0 +1,198 @@
+// The rules about deliveries, with a source of jobs that stands in for a consumed shard.
+#include "proxy/worker/job_runner.h"
+
+#include <gtest/gtest.h>
+#include <prometheus/registry.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <chrono>
+#include <map>
+#include <stdexcept>
+#include <vector>
+
+namespace warren::worker {
+namespace {
+
+class Source final : public JobSource {
+ public:
+  const std::string& shard() const override { return shard_; }
+  bool is_open() const override { return open; }
+  int Answer(const Job& job, const wire::Response& response) override {
+    answers.emplace(job.delivery_tag, response);
+    return response.status;
+  }
+  void Drop(const Job& job) override { dropped.push_back(job.delivery_tag); }
+
+  bool open = true;
+  std::map<std::uint64_t, wire::Response> answers;
+  std::vector<std::uint64_t> dropped;
+
+ private:
+  std::string shard_ = "stream: shard.web - n - 0";
+};
+
+class JobRunnerTest : public ::testing::Test {
+ protected:
+  std::shared_ptr<JobRunner> Runner(unsigned concurrency, Handler handler) {
+    auto runner = JobRunner::Make(context_.get_executor(), concurrency, std::move(handler), metrics_);
+    runner->SetOrigin("node", "worker-1");
+    return runner;
+  }
+
+  // Keeps each request's responder until the test answers it.
+  Handler Keeping() {
+    return [this](const wire::Request&, Responder responder) {
+      kept_.push_back(std::move(responder));
+      most_ = std::max(most_, kept_.size());
+    };
+  }
+
+  void AnswerFirst(int status = 200) {
+    Responder responder = std::move(kept_.front());
+    kept_.erase(kept_.begin());
+    responder.Answer(PlainResponse(status, ""));
+    Turn();
+  }
+
+  void Turn() {
+    context_.restart();
+    context_.run();
+  }
+
+  Job MakeJob(std::uint64_t tag) {
+    Job job{source_, tag, false, "c", "r", {}};
+    job.request.method = "POST";
+    job.request.target = "/";
+    return job;
+  }
+
+  boost::asio::io_context context_{1};
+  prometheus::Registry registry_;
+  WorkerMetrics metrics_{registry_, "/", "shard.web"};
+  std::shared_ptr<Source> source_ = std::make_shared<Source>();
+  std::vector<Responder> kept_;
+  std::size_t most_ = 0;
+};
+
+TEST_F(JobRunnerTest, RunsNeverMoreAtOnceThanConcurrencyAndAllInTheEnd) {
+  const auto runner = Runner(3, Keeping());
+  for (std::uint64_t tag = 1; tag <= 20; ++tag) runner->Take(MakeJob(tag));
+  EXPECT_EQ(kept_.size(), 3u);
+  EXPECT_EQ(metrics_.in_flight.Value(), 3);
+  while (!kept_.empty()) AnswerFirst();
+  EXPECT_EQ(most_, 3u);
+  EXPECT_EQ(source_->answers.size(), 20u);
+  EXPECT_TRUE(runner->idle());
+  EXPECT_EQ(metrics_.in_flight.Value(), 0);
+}
+
+TEST_F(JobRunnerTest, SaysWhereAnAnswerComesFrom) {
+  const auto runner = Runner(1, Keeping());
+  runner->Take(MakeJob(1));
+  AnswerFirst(201);
+  const wire::Response& answer = source_->answers.at(1);
+  EXPECT_EQ(answer.status, 201);
+  EXPECT_EQ(answer.node, "node");
+  EXPECT_EQ(answer.shard, source_->shard());
+  EXPECT_EQ(answer.worker, "worker-1");
+  EXPECT_TRUE(answer.work_us);
+}
+
+TEST_F(JobRunnerTest, DropsWhatExpiredAlsoWhileItWaited) {
+  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                          std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto runner = Runner(1, Keeping());
+  Job late = MakeJob(1);
+  late.request.deadline_ms = now_ms - 1;
+  runner->Take(std::move(late));
+  EXPECT_EQ(source_->dropped, std::vector<std::uint64_t>{1});
+  EXPECT_TRUE(kept_.empty());
+  runner->Take(MakeJob(2));
+  Job soon = MakeJob(3);
+  soon.request.deadline_ms = now_ms - 1;
+  runner->Take(std::move(soon));
+  EXPECT_EQ(source_->dropped.size(), 1u);
+  AnswerFirst();
+  EXPECT_EQ(source_->dropped, (std::vector<std::uint64_t>{1, 3}));
+  EXPECT_EQ(metrics_.expired.Value(), 2);
+}
+
+TEST_F(JobRunnerTest, RunsARedeliveredRequestOnlyWhenThatIsSafe) {
+  const auto runner = Runner(4, Keeping());
+  Job unsafe = MakeJob(1), safe = MakeJob(2);
+  unsafe.redelivered = safe.redelivered = true;
+  safe.request.retry_safe = true;
+  runner->Take(std::move(unsafe));
+  EXPECT_TRUE(kept_.empty());
+  EXPECT_EQ(source_->answers.at(1).status, 502);
+  runner->Take(std::move(safe));
+  AnswerFirst();
+  EXPECT_EQ(source_->answers.at(2).status, 200);
+  EXPECT_EQ(metrics_.redelivered.Value(), 2);
+}
+
+TEST_F(JobRunnerTest, AnswersNothingOfAnAbandonedConnectionAndCountsItNoLonger) {
+  const auto runner = Runner(1, Keeping());
+  runner->Take(MakeJob(1));
+  runner->Take(MakeJob(2));
+  runner->Abandon();
+  EXPECT_EQ(kept_.size(), 1u);
+  runner->Take(MakeJob(3));
+  EXPECT_EQ(kept_.size(), 1u) << "the application is still busy with the first";
+  AnswerFirst();
+  AnswerFirst();
+  EXPECT_EQ(source_->answers.size(), 1u);
+  EXPECT_TRUE(source_->answers.contains(3));
+  EXPECT_TRUE(runner->idle());
+  EXPECT_EQ(metrics_.in_flight.Value(), 0);
+}
+
+TEST_F(JobRunnerTest, RunsNothingThatTheBrokerHasRequeuedMeanwhile) {
+  const auto runner = Runner(1, Keeping());
+  runner->Take(MakeJob(1));
+  runner->Take(MakeJob(2));
+  source_->open = false;
+  AnswerFirst();
+  EXPECT_TRUE(kept_.empty());
+  EXPECT_TRUE(source_->answers.empty());
+  EXPECT_EQ(source_->dropped, (std::vector<std::uint64_t>{1, 2}));
+  EXPECT_TRUE(runner->idle());
+}
+
+TEST_F(JobRunnerTest, AnswersFiveHundredWhenTheHandlerThrowsOrForgets) {
+  const auto throws = Runner(1, [](const wire::Request&, Responder) { throw std::runtime_error("no"); });
+  const auto throws_oddly = Runner(1, [](const wire::Request&, Responder) { throw 1; });
+  const auto forgets = Runner(1, [](const wire::Request&, Responder) {});
+  throws->Take(MakeJob(1));
+  throws_oddly->Take(MakeJob(2));
+  forgets->Take(MakeJob(3));
+  Turn();
+  for (std::uint64_t tag = 1; tag <= 3; ++tag) EXPECT_EQ(source_->answers.at(tag).status, 500) << tag;
+  EXPECT_TRUE(throws->idle() && throws_oddly->idle() && forgets->idle());
+}
+
+TEST_F(JobRunnerTest, AnswersOnceHoweverOftenTheHandlerDoes) {
+  const auto runner = Runner(1, [](const wire::Request&, Responder responder) {
+    responder.Answer(PlainResponse(200, "first"));
+    responder.Answer(PlainResponse(404, "second"));
+  });
+  runner->Take(MakeJob(1));
+  Turn();
+  EXPECT_EQ(source_->answers.size(), 1u);
+  EXPECT_EQ(source_->answers.at(1).status, 200);
+  EXPECT_TRUE(runner->idle());
+}
+
+TEST_F(JobRunnerTest, MakesA502OfAStatusThatIsNoFinalOne) {
+  const auto runner = Runner(1, Keeping());
+  for (int status : {0, 100, 199, 600, -1}) {
+    runner->Take(MakeJob(1));
+    AnswerFirst(status);
+    EXPECT_EQ(source_->answers.at(1).status, 502) << status;
+    source_->answers.clear();
+  }
+}
+
+}  // namespace
+}  // namespace warren::worker
