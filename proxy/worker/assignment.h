@@ -34,8 +34,7 @@ std::optional<Identity> ParseConsumerTag(std::string_view tag);
 /// with a tag of its own. `held` are the shards it consumes now.
 std::vector<std::string> ShardsToHold(const Identity& self, std::string_view exchange,
                                       const std::vector<std::string>& queues,
-                                      const std::vector<SeenConsumer>& consumers,
-                                      const std::vector<std::string>& held);
+                                      const std::vector<SeenConsumer>& consumers, const std::vector<std::string>& held);
 
 /// Messages that each consumer may hold so that all together hold about `concurrency`; at least 1.
 unsigned PrefetchPerShard(unsigned concurrency, std::size_t shards);

@@ -15,7 +15,8 @@ class ClusterView::Impl {
   template <class Ask, class Done>
   void Run(Ask ask, Done done) {
     boost::asio::post(pool_, [this, ask = std::move(ask), done = std::move(done)]() mutable {
-      boost::asio::post(executor_, [done = std::move(done), answer = ask(client_)]() mutable { done(std::move(answer)); });
+      boost::asio::post(executor_,
+                        [done = std::move(done), answer = ask(client_)]() mutable { done(std::move(answer)); });
     });
   }
 

@@ -40,7 +40,11 @@ std::shared_ptr<Coverage> Coverage::Make(boost::asio::any_io_executor executor, 
 
 Coverage::Coverage(boost::asio::any_io_executor executor, WorkerOptions options, JobRunner& runner,
                    WorkerMetrics& metrics)
-    : executor_(executor), options_(std::move(options)), runner_(runner), metrics_(metrics), timer_(executor),
+    : executor_(executor),
+      options_(std::move(options)),
+      runner_(runner),
+      metrics_(metrics),
+      timer_(executor),
       random_(std::random_device{}()) {
   self_.instance = options_.instance.empty() ? MakeInstance() : options_.instance;
   std::replace(self_.instance.begin(), self_.instance.end(), ':', '-');

@@ -26,8 +26,8 @@ namespace warren::worker {
 
 class Coverage : public std::enable_shared_from_this<Coverage> {
  public:
-  static std::shared_ptr<Coverage> Make(boost::asio::any_io_executor executor, WorkerOptions options,
-                                        JobRunner& runner, WorkerMetrics& metrics);
+  static std::shared_ptr<Coverage> Make(boost::asio::any_io_executor executor, WorkerOptions options, JobRunner& runner,
+                                        WorkerMetrics& metrics);
 
   void Start();
   void SetAccepting(bool accepting);

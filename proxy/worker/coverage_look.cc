@@ -77,13 +77,12 @@ void Coverage::Refresh() {
   if (!cluster_) return Probe(0, std::make_shared<std::vector<std::string>>());
   if (asking_epoch_ == epoch_) return;  // An API that hangs must not gather a queue of questions.
   asking_epoch_ = epoch_;
-  cluster_->Look(options_.vhost, options_.stream,
-                 [weak = weak_from_this(), epoch = epoch_](Result<StreamView> view) {
-                   const auto self = weak.lock();
-                   if (!self || epoch != self->epoch_) return;
-                   self->asking_epoch_ = 0;
-                   self->OnView(std::move(view));
-                 });
+  cluster_->Look(options_.vhost, options_.stream, [weak = weak_from_this(), epoch = epoch_](Result<StreamView> view) {
+    const auto self = weak.lock();
+    if (!self || epoch != self->epoch_) return;
+    self->asking_epoch_ = 0;
+    self->OnView(std::move(view));
+  });
 }
 
 void Coverage::OnView(Result<StreamView> view) {
@@ -111,17 +110,17 @@ void Coverage::Probe(int index, std::shared_ptr<std::vector<std::string>> found)
   amqp::QueueDeclare queue;
   queue.name = name;
   queue.passive = true;
-  control_->DeclareQueue(queue, [weak = weak_from_this(), epoch = epoch_, index, name,
-                                 found](Result<amqp::QueueDeclared> declared) {
-    const auto self = weak.lock();
-    if (!self || epoch != self->epoch_ || !self->accepting_) return;
-    if (declared) {
-      found->push_back(name);
-      return self->Probe(index + 1, found);
-    }
-    self->control_ = nullptr;  // The refusal closed it.
-    self->Hold(*found);
-  });
+  control_->DeclareQueue(
+      queue, [weak = weak_from_this(), epoch = epoch_, index, name, found](Result<amqp::QueueDeclared> declared) {
+        const auto self = weak.lock();
+        if (!self || epoch != self->epoch_ || !self->accepting_) return;
+        if (declared) {
+          found->push_back(name);
+          return self->Probe(index + 1, found);
+        }
+        self->control_ = nullptr;  // The refusal closed it.
+        self->Hold(*found);
+      });
 }
 
 }  // namespace warren::worker

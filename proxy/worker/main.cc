@@ -41,8 +41,7 @@ int Run(worker::ProgramOptions options) {
       context.get_executor(), options.worker,
       [&](const wire::Request&, worker::Responder responder) { upstream->Ask(std::move(responder)); },
       metrics->registry());
-  const auto admin =
-      program::AdminServer::Start(options.metrics_listen, metrics, [&] { return worker->readiness(); });
+  const auto admin = program::AdminServer::Start(options.metrics_listen, metrics, [&] { return worker->readiness(); });
   if (!admin) return Explain(admin.error());
 
   worker->SetAccepting(false);  // Until the application can be reached.

@@ -8,31 +8,56 @@ namespace warren::worker {
 using program::OptionKind;
 
 program::OptionSet MakeOptionSet() {
-  program::OptionSet set("warren-worker", "--stream EXCHANGE --upstream URL [OPTIONS]",
-                         "Takes HTTP requests from the shards of a stream and asks an HTTP application to answer them.");
+  program::OptionSet set(
+      "warren-worker", "--stream EXCHANGE --upstream URL [OPTIONS]",
+      "Takes HTTP requests from the shards of a stream and asks an HTTP application to answer them.");
   set.Take(program::kManagementOption | program::kNodeOption | program::kCredentialOptions | program::kVhostOption |
            program::kLogOptions | program::kTlsOption);
   set.MetricsListen("127.0.0.1:15683");
   set.Add({.name = "stream", .placeholder = "EXCHANGE", .help = "The sharded exchange to serve.", .required = true});
-  set.Add({.name = "upstream", .kind = OptionKind::kHttpUrl, .placeholder = "URL",
+  set.Add({.name = "upstream",
+           .kind = OptionKind::kHttpUrl,
+           .placeholder = "URL",
            .help = "The application, as http://HOST:PORT; asked in turn when given more than once.",
-           .repeatable = true, .required = true});
-  set.Add({.name = "concurrency", .kind = OptionKind::kInteger, .placeholder = "N", .default_value = "16",
-           .help = "Requests worked on at once, over all shards.", .minimum = 1, .maximum = 65'535});
-  set.Add({.name = "local-node", .placeholder = "NAME",
-           .help = "Name of the broker node at --node. Without --management beside it, the management API is not used."});
+           .repeatable = true,
+           .required = true});
+  set.Add({.name = "concurrency",
+           .kind = OptionKind::kInteger,
+           .placeholder = "N",
+           .default_value = "16",
+           .help = "Requests worked on at once, over all shards.",
+           .minimum = 1,
+           .maximum = 65'535});
+  set.Add(
+      {.name = "local-node",
+       .placeholder = "NAME",
+       .help = "Name of the broker node at --node. Without --management beside it, the management API is not used."});
   set.Add({.name = "instance", .placeholder = "NAME", .help = "Unique name of this worker; made up when not given."});
-  set.Add({.name = "refresh", .kind = OptionKind::kDuration, .placeholder = "DURATION", .default_value = "1s",
+  set.Add({.name = "refresh",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "1s",
            .help = "Pause between looks at who consumes which shard."});
-  set.Add({.name = "drain-timeout", .kind = OptionKind::kDuration, .placeholder = "DURATION", .default_value = "30s",
+  set.Add({.name = "drain-timeout",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "30s",
            .help = "Longest wait for requests under way after the first SIGTERM."});
-  set.Add({.name = "upstream-timeout", .kind = OptionKind::kDuration, .placeholder = "DURATION",
-           .default_value = "30s", .help = "Longest wait for the application's response to one request."});
-  set.Add({.name = "max-body-bytes", .kind = OptionKind::kSize, .placeholder = "SIZE", .default_value = "16MiB",
+  set.Add({.name = "upstream-timeout",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "30s",
+           .help = "Longest wait for the application's response to one request."});
+  set.Add({.name = "max-body-bytes",
+           .kind = OptionKind::kSize,
+           .placeholder = "SIZE",
+           .default_value = "16MiB",
            .help = "Longest response body; a longer one is answered 502."});
-  set.Add({.name = "host-header", .placeholder = "HOST",
+  set.Add({.name = "host-header",
+           .placeholder = "HOST",
            .help = "Host field for the application, instead of the one the client sent."});
-  set.Add({.name = "health-path", .placeholder = "PATH",
+  set.Add({.name = "health-path",
+           .placeholder = "PATH",
            .help = "Asked with GET each second; below 400 is healthy. Without it, connecting is enough."});
   return set;
 }

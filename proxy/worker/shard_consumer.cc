@@ -67,8 +67,12 @@ void ShardConsumer::OnDelivery(amqp::Delivery& delivery) {
     return Refuse(delivery, {ErrorCode::kProtocol, "the message is too large or its headers are not well formed", ""});
   }
   const wire::Envelope envelope = wire::ReadEnvelope(delivery.properties);
-  Job job{shared_from_this(), delivery.delivery_tag, delivery.redelivered, std::string(envelope.correlation_id),
-          std::string(envelope.reply_to), {}};
+  Job job{shared_from_this(),
+          delivery.delivery_tag,
+          delivery.redelivered,
+          std::string(envelope.correlation_id),
+          std::string(envelope.reply_to),
+          {}};
   Result<wire::Request> request = wire::DecodeRequest(delivery.properties, std::move(delivery.body));
   if (!request) return Refuse(delivery, request.error());
   job.request = std::move(*request);
@@ -78,8 +82,12 @@ void ShardConsumer::OnDelivery(amqp::Delivery& delivery) {
 void ShardConsumer::Refuse(const amqp::Delivery& delivery, const Error& error) {
   const wire::Envelope envelope = wire::ReadEnvelope(delivery.properties);
   if (!envelope.reply_to.empty() && !envelope.correlation_id.empty()) {
-    Job job{shared_from_this(), delivery.delivery_tag, delivery.redelivered, std::string(envelope.correlation_id),
-            std::string(envelope.reply_to), {}};
+    Job job{shared_from_this(),
+            delivery.delivery_tag,
+            delivery.redelivered,
+            std::string(envelope.correlation_id),
+            std::string(envelope.reply_to),
+            {}};
     Answer(job, PlainResponse(502, "The worker cannot read the request: " + error.ToString() + "."));
   } else {
     channel_->Reject(delivery.delivery_tag, false);

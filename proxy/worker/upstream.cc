@@ -47,8 +47,8 @@ bool IsUsable(UpstreamConnection& connection) {
 
 std::chrono::milliseconds TimeLeft(const wire::Request& request, std::chrono::milliseconds longest) {
   if (request.deadline_ms <= 0) return longest;
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-      std::chrono::system_clock::now().time_since_epoch());
+  const auto now =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch());
   return std::clamp(std::chrono::milliseconds(request.deadline_ms) - now, std::chrono::milliseconds(1), longest);
 }
 
@@ -56,7 +56,10 @@ class HttpUpstream final : public Upstream {
  public:
   HttpUpstream(asio::any_io_executor executor, UpstreamOptions options, std::function<void(bool)> on_health,
                prometheus::Registry& registry)
-      : executor_(executor), options_(std::move(options)), on_health_(std::move(on_health)), timer_(executor),
+      : executor_(executor),
+        options_(std::move(options)),
+        on_health_(std::move(on_health)),
+        timer_(executor),
         errors_(prometheus::BuildCounter()
                     .Name("warren_worker_upstream_errors_total")
                     .Help("Requests that the application gave no response to, by reason.")
@@ -64,9 +67,7 @@ class HttpUpstream final : public Upstream {
     for (UpstreamAddress& address : options_.addresses) targets_.push_back({std::move(address), {}, false, 0});
   }
 
-  void Start() override {
-    asio::co_spawn(executor_, Watch(self()), asio::detached);
-  }
+  void Start() override { asio::co_spawn(executor_, Watch(self()), asio::detached); }
 
   void Ask(Responder responder) override {
     asio::co_spawn(executor_, Serve(self(), std::move(responder)), asio::detached);
@@ -124,8 +125,8 @@ class HttpUpstream final : public Upstream {
         return PlainResponse(504, "The application did not answer in time.");
       case ExchangeOutcome::kTooLarge:
         Count("too-large");
-        return PlainResponse(502, "The application's response is larger than " +
-                                      std::to_string(options_.max_body_bytes) + " bytes.");
+        return PlainResponse(
+            502, "The application's response is larger than " + std::to_string(options_.max_body_bytes) + " bytes.");
       default:
         Count("broken");
         program::Log(program::LogLevel::kWarning, "no response from the application", {{"detail", exchange.detail}});

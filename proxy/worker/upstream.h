@@ -36,10 +36,10 @@ struct UpstreamOptions {
   std::string host_header;  ///< Sent as Host instead of what the client sent.
   std::string health_path;  ///< Asked with GET; empty: connecting is enough.
   std::chrono::milliseconds connect_timeout{2'000};
-  std::chrono::milliseconds timeout{30'000};      ///< For one request; its deadline when that is sooner.
-  std::chrono::milliseconds idle_timeout{30'000}; ///< A connection unused for longer is closed.
-  std::size_t max_idle = 64;                      ///< Connections kept for each address.
-  std::uint64_t max_body_bytes = 16u << 20;       ///< A longer response is answered 502.
+  std::chrono::milliseconds timeout{30'000};       ///< For one request; its deadline when that is sooner.
+  std::chrono::milliseconds idle_timeout{30'000};  ///< A connection unused for longer is closed.
+  std::size_t max_idle = 64;                       ///< Connections kept for each address.
+  std::uint64_t max_body_bytes = 16u << 20;        ///< A longer response is answered 502.
 };
 
 class Upstream : public std::enable_shared_from_this<Upstream> {

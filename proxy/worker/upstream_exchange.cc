@@ -22,8 +22,7 @@ using Parser = http::response_parser<http::string_body>;
 
 // Fields that this hop writes itself, or has no use for.
 bool IsOurs(std::string_view name) {
-  return wire::EqualNames(name, "host") || wire::EqualNames(name, "content-length") ||
-         wire::EqualNames(name, "expect");
+  return wire::EqualNames(name, "host") || wire::EqualNames(name, "content-length") || wire::EqualNames(name, "expect");
 }
 
 bool BodyExpected(const std::string& method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
@@ -36,7 +35,8 @@ void FillHead(const Parser& parser, const wire::Request& request, Exchange& exch
   for (const auto& field : parser.get()) {
     const auto name = field.name_string();
     const auto value = field.value();
-    exchange.response.fields.push_back({std::string(name.data(), name.size()), std::string(value.data(), value.size())});
+    exchange.response.fields.push_back(
+        {std::string(name.data(), name.size()), std::string(value.data(), value.size())});
   }
   wire::StripHopByHop(exchange.response.fields);
   // Elsewhere the body says it; here there is none.
@@ -45,8 +45,8 @@ void FillHead(const Parser& parser, const wire::Request& request, Exchange& exch
 }
 
 // The head of the final response; interim ones (1xx) are passed over.
-asio::awaitable<beast::error_code> ReadHead(UpstreamConnection& connection, std::optional<Parser>& parser,
-                                            bool is_head, std::uint64_t max_body_bytes) {
+asio::awaitable<beast::error_code> ReadHead(UpstreamConnection& connection, std::optional<Parser>& parser, bool is_head,
+                                            std::uint64_t max_body_bytes) {
   beast::error_code error;
   for (int interim = 0; interim < kMaxInterimResponses; ++interim) {
     parser.emplace();

@@ -30,7 +30,7 @@ struct UpstreamConnection {
 
 enum class ExchangeOutcome {
   kAnswered,
-  kStale,     ///< A kept connection had been closed: nothing came back.
+  kStale,  ///< A kept connection had been closed: nothing came back.
   kTimeout,
   kTooLarge,  ///< The response's body is over the limit.
   kBroken,    ///< The connection ended in the middle, or the response is no HTTP.

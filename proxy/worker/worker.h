@@ -34,11 +34,11 @@ struct WorkerOptions {
   std::vector<amqp::Endpoint> nodes = {{"127.0.0.1", 5672}};
   amqp::Credentials credentials;
   std::string tls_ca_file;
-  bool use_management = true;             ///< Without it `local_node` must be set, and only its shards are covered.
+  bool use_management = true;  ///< Without it `local_node` must be set, and only its shards are covered.
   management::ClientOptions management;
-  std::string local_node;                 ///< The node at `nodes`, when it is known; else it is found out.
-  std::string instance;                   ///< Unique name of this worker; empty: one is made up.
-  unsigned concurrency = 16;              ///< Requests handled at once, over all shards; at least 1.
+  std::string local_node;                    ///< The node at `nodes`, when it is known; else it is found out.
+  std::string instance;                      ///< Unique name of this worker; empty: one is made up.
+  unsigned concurrency = 16;                 ///< Requests handled at once, over all shards; at least 1.
   std::chrono::milliseconds refresh{1'000};  ///< Between looks at who consumes which shard; jittered.
 };
 
@@ -68,8 +68,7 @@ using Handler = std::function<void(const wire::Request& request, Responder respo
 
 class Worker {
  public:
-  Worker(boost::asio::any_io_executor executor, WorkerOptions options, Handler handler,
-         prometheus::Registry& registry);
+  Worker(boost::asio::any_io_executor executor, WorkerOptions options, Handler handler, prometheus::Registry& registry);
   ~Worker();
 
   void Start();

@@ -33,8 +33,8 @@ WorkerMetrics::WorkerMetrics(prometheus::Registry& registry, std::string_view vh
                     .Help("Requests answered, by HTTP status.")
                     .Register(registry)),
       work_seconds(Latency(registry, "warren_worker_work_seconds", "From taking a request to its answer.", labels_)),
-      queue_seconds(Latency(registry, "warren_worker_queue_seconds", "From the proxy publishing a request to taking it.",
-                            labels_)),
+      queue_seconds(Latency(registry, "warren_worker_queue_seconds",
+                            "From the proxy publishing a request to taking it.", labels_)),
       in_flight(Level(registry, "warren_worker_in_flight", "Requests being worked on.", labels_)),
       shards(Level(registry, "warren_worker_shards", "Shards consumed.", labels_)),
       redelivered(Count(registry, "warren_worker_redelivered_total", "Requests delivered more than once.", labels_)),

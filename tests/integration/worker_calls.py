@@ -58,9 +58,10 @@ class Caller:
         values = {":method": method, ":path": path, ":authority": "site.example", ":deadline": now + timeout_s * 1000,
                   ":sent": now, ":retry-safe": method in ("GET", "PUT", "DELETE", "HEAD"), "http": fields or {}}
         values.update(headers or {})
+        values = {key: value for key, value in values.items() if value is not None}
         self.channel.basic_publish("", queue, body, pika.BasicProperties(
             message_id=token, correlation_id=token, reply_to=self.queue, delivery_mode=1, type="http.request",
-            expiration=str(timeout_s * 1000), headers={key: value for key, value in values.items() if value is not None}))
+            expiration=str(timeout_s * 1000), headers=values))
         return token
 
     def wait(self, tokens, timeout=20):

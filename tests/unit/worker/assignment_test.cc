@@ -1,3 +1,4 @@
+// The rule of who consumes which shard, by example and with workers that look in any order.
 #include "proxy/worker/assignment.h"
 
 #include <gmock/gmock.h>
@@ -32,7 +33,8 @@ TEST(ConsumerTag, IsReadBackAsWritten) {
 }
 
 TEST(ParseConsumerTag, KnowsNothingOfTagsOfOtherForms) {
-  for (const char* tag : {"", "ctag1.2", "warren:", "warren:a", "warren:a:b", "warren::b:1", "warren:a::1", "warren:::"}) {
+  for (const char* tag :
+       {"", "ctag1.2", "warren:", "warren:a", "warren:a:b", "warren::b:1", "warren:a::1", "warren:::"}) {
     EXPECT_FALSE(ParseConsumerTag(tag)) << tag;
   }
 }
@@ -99,7 +101,8 @@ TEST(ShardsToHold, SettlesWithEveryShardCoveredWhateverTheOrder) {
     for (std::size_t i = 0; i < held.size(); ++i) EXPECT_EQ(look(i), held[i]) << "worker " << i << " keeps changing";
     const std::vector<SeenConsumer> consumers = seen();
     for (const std::string& queue : queues) {
-      EXPECT_TRUE(std::any_of(consumers.begin(), consumers.end(), [&](const auto& each) { return each.queue == queue; }))
+      EXPECT_TRUE(
+          std::any_of(consumers.begin(), consumers.end(), [&](const auto& each) { return each.queue == queue; }))
           << queue << " is uncovered";
     }
   }

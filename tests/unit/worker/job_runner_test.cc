@@ -100,8 +100,9 @@ TEST_F(JobRunnerTest, SaysWhereAnAnswerComesFrom) {
 }
 
 TEST_F(JobRunnerTest, DropsWhatExpiredAlsoWhileItWaited) {
-  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                          std::chrono::system_clock::now().time_since_epoch()).count();
+  const auto now_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+          .count();
   const auto runner = Runner(1, Keeping());
   Job late = MakeJob(1);
   late.request.deadline_ms = now_ms - 1;
