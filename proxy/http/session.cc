@@ -48,8 +48,13 @@ bool Session::ProcessHead() {
     Refuse(head.error().status, head.error().reason);
     return false;
   }
-  if (*head == 0) return false;
+  if (*head == 0) {
+    if (!head_begun_ && begin_ != end_) read_deadline_ = Clock::now() + host_.options.head_timeout;
+    head_begun_ = begin_ != end_;
+    return false;
+  }
   scanned_ = 0;
+  head_begun_ = false;
   OnHead(*head);
   return true;
 }
@@ -242,11 +247,7 @@ void Session::OnRead(const boost::system::error_code& error, std::size_t bytes) 
     last_seen_ = true;
     return Finish();
   }
-  if (reading_ == Reading::kBody) {
-    read_deadline_ = Clock::now() + host_.options.body_timeout;
-  } else if (end_ - begin_ == bytes) {  // The first bytes of a head.
-    read_deadline_ = Clock::now() + host_.options.head_timeout;
-  }
+  if (reading_ == Reading::kBody) read_deadline_ = Clock::now() + host_.options.body_timeout;
   Process();
 }
 

@@ -135,6 +135,7 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   std::size_t writing_ = 0;      ///< Exchanges in the write under way.
   std::size_t discarded_ = 0;
   std::string abandoned_body_;  ///< Refused while a read into it was under way.
+  bool head_begun_ = false;       ///< Part of a head is in buffer_, and read_deadline_ is its.
   bool read_pending_ = false, write_pending_ = false, closed_ = false, ready_ = false, last_seen_ = false;
   TimePoint read_deadline_, write_deadline_;
 };

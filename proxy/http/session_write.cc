@@ -104,7 +104,7 @@ void Session::OnWritten(const boost::system::error_code& error) {
       exchanges_.pop_back();
     }
   }
-  if (exchanges_.empty()) read_deadline_ = Clock::now() + host_.options.idle_timeout;
+  if (exchanges_.empty() && !head_begun_) read_deadline_ = Clock::now() + host_.options.idle_timeout;
   Flush();
   if (last_seen_) return Finish();
   Process();
