@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
+#include <utility>
 
 #include "shardmgr/program/logging.h"
 
@@ -73,16 +75,22 @@ void Coverage::Start() {
   ScheduleRefresh();
 }
 
-void Coverage::Stop() {
+// The link stays until the connection has said farewell: only then has the broker read the last answers and acks.
+void Coverage::Stop(std::function<void()> done) {
   if (stopped_) return;
   stopped_ = true;
   ++epoch_;
   timer_.cancel();
-  if (link_) link_->Stop();
   consumers_.clear();
   leaving_.clear();
-  connection_ = nullptr;
   Say(false, "stopped");
+  if (connection_) {
+    on_stopped_ = std::move(done);
+    std::exchange(connection_, nullptr)->Close();
+    return;
+  }
+  if (link_) link_->Stop();
+  if (done) boost::asio::post(executor_, std::move(done));
 }
 
 void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
@@ -100,6 +108,11 @@ void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
 }
 
 void Coverage::OnDown(const amqp::Endpoint& endpoint, const Error& error, bool was_up) {
+  if (stopped_) {
+    link_->Stop();
+    if (const auto done = std::exchange(on_stopped_, nullptr)) done();
+    return;
+  }
   metrics_.connection_failures.Increment();
   Log(LogLevel::kWarning, was_up ? "lost the broker" : "cannot reach the broker", error,
       {{"endpoint", endpoint.ToString()}});
@@ -181,7 +194,8 @@ void Coverage::SetAccepting(bool accepting) {
 }
 
 bool Coverage::idle() const {
-  return consumers_.empty() &&
+  const bool all_sent = !connection_ || connection_->unsent_bytes() == 0;
+  return all_sent && consumers_.empty() &&
          std::all_of(leaving_.begin(), leaving_.end(), [](const auto& consumer) { return consumer->finished(); });
 }
 

@@ -7,6 +7,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -31,9 +32,10 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
 
   void Start();
   void SetAccepting(bool accepting);
-  void Stop();
+  /// Closes the connection; `done` once the broker has answered that, within 2 s. Never called from inside Stop.
+  void Stop(std::function<void()> done = {});
 
-  bool idle() const;  ///< Consumes nothing and holds nothing.
+  bool idle() const;  ///< Consumes nothing, holds nothing and has sent all that it had to send.
   program::Readiness readiness() const;
 
  private:
@@ -74,6 +76,7 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   unsigned next_tag_ = 0;
   bool accepting_ = true;
   bool stopped_ = false;
+  std::function<void()> on_stopped_;
   std::string last_error_;
 
   mutable std::mutex mutex_;

@@ -21,10 +21,11 @@ int Run(worker::ProgramOptions options) {
   std::unique_ptr<worker::Worker> worker;
   std::shared_ptr<worker::Upstream> upstream;
   const auto finish = [&] {
-    worker->Stop();
+    worker->Stop([&] {
+      signals->Stop();
+      context.stop();
+    });
     upstream->Stop();
-    signals->Stop();
-    context.stop();
   };
   const auto drain = [&] {
     program::NotifyStopping();

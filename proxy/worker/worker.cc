@@ -57,9 +57,9 @@ class Worker::Impl {
 
   ~Impl() { Stop(); }
 
-  void Stop() {
+  void Stop(std::function<void()> done = {}) {
     timer_.cancel();
-    coverage_->Stop();
+    coverage_->Stop(std::move(done));
     runner_->Abandon();
   }
 
@@ -78,7 +78,7 @@ class Worker::Impl {
  private:
   void CheckDrained(std::chrono::steady_clock::time_point end, std::function<void()> done) {
     constexpr std::chrono::milliseconds kPause{20};
-    // Consumers that still hold something, or have not heard cancel-ok, keep it waiting.
+    // Consumers that still hold something or have not heard cancel-ok, and unsent answers, keep it waiting.
     const bool late = std::chrono::steady_clock::now() >= end;
     if (late || (coverage_->idle() && runner_->idle())) {
       if (late) program::Log(program::LogLevel::kWarning, "gave up waiting for requests; the broker requeues them");
@@ -107,7 +107,7 @@ void Worker::SetAccepting(bool accepting) { impl_->SetAccepting(accepting); }
 void Worker::Drain(std::chrono::milliseconds longest, std::function<void()> done) {
   impl_->Drain(longest, std::move(done));
 }
-void Worker::Stop() { impl_->Stop(); }
+void Worker::Stop(std::function<void()> done) { impl_->Stop(std::move(done)); }
 program::Readiness Worker::readiness() const { return impl_->coverage().readiness(); }
 
 int RunWorker(WorkerOptions options, Handler handler) {
@@ -118,9 +118,10 @@ int RunWorker(WorkerOptions options, Handler handler) {
   Worker worker(context.get_executor(), std::move(options), std::move(handler), registry);
   program::Signals signals(context.get_executor(), [&] {
     worker.Drain(kDrainTimeout, [&] {
-      worker.Stop();
-      pending->Stop();
-      context.stop();
+      worker.Stop([&] {
+        pending->Stop();
+        context.stop();
+      });
     });
   });
   pending = &signals;

@@ -76,8 +76,9 @@ class Worker {
   void SetAccepting(bool accepting);
   /// Stops consuming; `done` once everything held is answered, or `longest` has passed.
   void Drain(std::chrono::milliseconds longest, std::function<void()> done);
-  /// Closes the connection: the broker requeues what is unanswered.
-  void Stop();
+  /// Closes the connection: the broker requeues what is unanswered. `done` once the broker has read all that was sent
+  /// to it, or after 2 s; not at all when the worker is destroyed before.
+  void Stop(std::function<void()> done = {});
 
   /// Whether it is connected and consumes at least one shard; else why not. From any thread.
   program::Readiness readiness() const;

@@ -1,8 +1,11 @@
 """warren-worker beside applications, brokers and management APIs that come and go: several upstreams, health
 checks, a second SIGTERM, connections that break. Requests are published with pika."""
 
+import contextlib
+import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -125,6 +128,39 @@ def test_a_second_sigterm_ends_it_at_once_and_the_broker_requeues(cluster, progr
     assert status(caller.responses[safe][0]) == 200
     assert status(caller.responses[unsafe][0]) == 502
     assert (web.count("/get"), web.count("/post")) == (2, 1)
+
+
+@pytest.mark.usefixtures("stream")
+def test_sigterm_ends_it_only_when_a_large_answer_is_with_the_broker(cluster, programs, application, relay, caller,
+                                                                      queue, monkeypatch):
+    def slow_copy(source, sink):
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                time.sleep(len(piece) / 20e6)
+                sink.sendall(piece)
+    monkeypatch.setattr("support.relay._copy", slow_copy)
+    large, ended = os.urandom(16 << 20), threading.Event()
+
+    def script(request, connection):
+        if request.path == "/large":
+            ended.wait(20)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large) + large)
+        else:
+            connection.sendall(OK)
+    web = application(script)
+    worker = behind(relay(cluster.amqp[0]), programs, web, management=cluster.management[0])
+    token = caller.send(queue, "POST", "/large")
+    wait_until(lambda: web.count("/large") == 1, 10, "it is being worked on")
+    worker.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: "draining" in worker.log(), 5, "it drains")
+    ended.set()
+    assert worker.wait(20) == 0
+    programs.worker(cluster, STREAM, web.url)
+    caller.wait([token])
+    properties, body = caller.responses[token][0]
+    assert (properties.headers[":status"], body == large) == (200, True)
+    assert len(caller.responses[token]) == 1
+    assert web.count("/large") == 1
 
 
 @pytest.mark.parametrize("mode", ["nothing", "error500", "cut"])
