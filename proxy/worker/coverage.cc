@@ -97,6 +97,7 @@ void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
   ++epoch_;
   connection_ = connection;
   own_queue_.clear();
+  last_failures_.erase(connection->endpoint().ToString());
   metrics_.connects.Increment();
   Log(LogLevel::kInfo, "connected to the broker", {{"endpoint", connection->endpoint().ToString()}});
   self_.node.clear();
@@ -114,7 +115,11 @@ void Coverage::OnDown(const amqp::Endpoint& endpoint, const Error& error, bool w
     return;
   }
   metrics_.connection_failures.Increment();
-  Log(LogLevel::kWarning, was_up ? "lost the broker" : "cannot reach the broker", error,
+  // Attempts go on for ever: what an endpoint has said before is no news.
+  std::string& last = last_failures_[endpoint.ToString()];
+  const bool news = was_up || last != error.ToString();
+  last = error.ToString();
+  Log(news ? LogLevel::kWarning : LogLevel::kDebug, was_up ? "lost the broker" : "cannot reach the broker", error,
       {{"endpoint", endpoint.ToString()}});
   if (was_up) {
     ++epoch_;

@@ -78,6 +78,7 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   bool stopped_ = false;
   std::function<void()> on_stopped_;
   std::string last_error_;
+  std::map<std::string, std::string> last_failures_;  ///< Endpoint -> why it could not be reached, as logged.
 
   mutable std::mutex mutex_;
   program::Readiness readiness_{false, "not connected to the broker yet"};

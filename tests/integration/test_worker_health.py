@@ -209,6 +209,15 @@ def test_says_so_when_it_may_not_declare_the_queue_that_tells_its_node(cluster, 
         stream.delete("users/narrow")
 
 
+def test_says_once_why_a_broker_cannot_be_reached(programs, application, free_port):
+    worker = programs.start("warren-worker", "--stream", STREAM, "--upstream", application().url, "--node",
+                            f"127.0.0.1:{free_port()}", "--log-level", "debug", ready=False)
+    wait_until(lambda: worker.log().count("cannot reach the broker") >= 4, 20, "it tries again and again")
+    told = [line for line in worker.log().splitlines() if "cannot reach the broker" in line]
+    assert [line.split()[1] for line in told[:2]] == ["warning", "debug"], told
+    assert {line.split()[1] for line in told[1:]} == {"debug"}, told
+
+
 @pytest.mark.usefixtures("stream")
 def test_counts_requests_of_a_lost_connection_no_longer_than_they_run(cluster, programs, application, relay, caller,
                                                                        queue):
