@@ -138,6 +138,8 @@ void Coverage::Hold(const std::vector<std::string>& wanted) {
   for (const std::string& shard : held()) {
     if (std::find(wanted.begin(), wanted.end(), shard) == wanted.end()) Release(shard);
   }
+  std::erase_if(refused_,
+                [&](const auto& each) { return std::find(wanted.begin(), wanted.end(), each.first) == wanted.end(); });
   const unsigned prefetch = PrefetchPerShard(options_.concurrency, wanted.size());
   for (const std::string& shard : wanted) {
     if (!consumers_.contains(shard)) Consume(shard, prefetch);
@@ -162,19 +164,34 @@ void Coverage::Consume(const std::string& shard, unsigned prefetch) {
   };
   hooks.on_lost = [weak, epoch = epoch_, shard](const Error& error) {
     const auto self = weak.lock();
-    if (!self || epoch != self->epoch_) return;
-    Log(LogLevel::kWarning, "lost a shard", error, {{"shard", shard}});
-    const auto consumer = self->consumers_.find(shard);
-    if (consumer == self->consumers_.end()) return;
-    if (consumer->second->held() > 0) self->leaving_.push_back(consumer->second);
-    self->consumers_.erase(consumer);
-    self->metrics_.shards.Set(static_cast<double>(self->consumers_.size()));
-    if (self->consumers_.empty()) self->Say(false, error.ToString());
+    if (self && epoch == self->epoch_) self->OnLost(shard, error);
+  };
+  hooks.on_consuming = [weak, shard, prefetch] {
+    if (const auto self = weak.lock()) self->refused_.erase(shard);
+    Log(LogLevel::kInfo, "consuming a shard", {{"shard", shard}, {"prefetch", prefetch}});
   };
   auto consumer = std::make_shared<ShardConsumer>(connection_, shard, std::move(hooks));
   consumer->Start(ConsumerTag(self_, next_tag_++), prefetch);
   consumers_.emplace(shard, std::move(consumer));
-  Log(LogLevel::kInfo, "consuming a shard", {{"shard", shard}, {"prefetch", prefetch}});
+}
+
+// Each refresh tries again what was refused, so a reason is told once: also when it is the same for many shards,
+// as "all channels are in use".
+void Coverage::OnLost(const std::string& shard, const Error& error) {
+  const auto consumer = consumers_.find(shard);
+  if (consumer == consumers_.end()) return;
+  if (consumer->second->consuming()) {
+    Log(LogLevel::kWarning, "lost a shard", error, {{"shard", shard}});
+  } else {
+    const bool known =
+        std::any_of(refused_.begin(), refused_.end(), [&](const auto& each) { return each.second == error.message; });
+    refused_[shard] = error.message;
+    Log(known ? LogLevel::kDebug : LogLevel::kWarning, "cannot consume a shard", error, {{"shard", shard}});
+  }
+  if (consumer->second->held() > 0) leaving_.push_back(consumer->second);
+  consumers_.erase(consumer);
+  metrics_.shards.Set(static_cast<double>(consumers_.size()));
+  if (consumers_.empty()) Say(false, error.ToString());
 }
 
 void Coverage::Release(const std::string& shard) {

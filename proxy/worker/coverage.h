@@ -53,6 +53,7 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   void Hold(const std::vector<std::string>& wanted);
   void Consume(const std::string& shard, unsigned prefetch);
   void Release(const std::string& shard);
+  void OnLost(const std::string& shard, const Error& error);
   std::vector<std::string> held() const;
   void Say(bool ready, std::string reason);
 
@@ -78,6 +79,7 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   bool stopped_ = false;
   std::function<void()> on_stopped_;
   std::string last_error_;
+  std::map<std::string, std::string> refused_;        ///< Shard -> why it could not be consumed, until it can.
   std::map<std::string, std::string> last_failures_;  ///< Endpoint -> why it could not be reached, as logged.
 
   mutable std::mutex mutex_;

@@ -38,7 +38,10 @@ void ShardConsumer::Start(const std::string& tag, unsigned prefetch) {
       },
       [weak](Result<std::string> consuming) {
         const auto self = weak.lock();
-        if (self && !consuming) self->OnLost(consuming.error());
+        if (!self) return;
+        if (!consuming) return self->OnLost(consuming.error());
+        self->consuming_ = true;
+        if (self->hooks_.on_consuming) self->hooks_.on_consuming();
       });
 }
 

@@ -45,6 +45,7 @@ class JobSource {
 
 struct ShardConsumerHooks {
   std::function<void(Job)> on_job;
+  std::function<void()> on_consuming;  ///< The broker has agreed to the consumer.
   /// A message that is no request; it has been dealt with.
   std::function<void(const Error&)> on_malformed;
   /// It no longer consumes and never will: refused, cancelled by the broker, or the channel closed. Once.
@@ -65,6 +66,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   bool is_open() const override { return channel_->is_open(); }
 
   std::size_t held() const { return held_; }
+  bool consuming() const { return consuming_; }  ///< Whether the broker ever agreed to the consumer.
   /// Nothing held, and nothing more to come.
   bool finished() const { return cancelled_ && held_ == 0; }
 
@@ -82,6 +84,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   wire::ResponseEncoder encoder_;
   std::size_t held_ = 0;
   bool stopping_ = false;
+  bool consuming_ = false;
   bool cancelled_ = false;
 };
 

@@ -16,6 +16,8 @@ from support.waiting import wait_until
 from worker_calls import STREAM, Caller, holders, make_shards, shard, status
 
 CLUSTER_NODES = 1
+CHANNELS = 8
+CLUSTER_SETTINGS = [f"channel_max = {CHANNELS}"]
 UNHEALTHY = b"HTTP/1.1 503 Unwell\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -216,6 +218,16 @@ def test_says_once_why_a_broker_cannot_be_reached(programs, application, free_po
     told = [line for line in worker.log().splitlines() if "cannot reach the broker" in line]
     assert [line.split()[1] for line in told[:2]] == ["warning", "debug"], told
     assert {line.split()[1] for line in told[1:]} == {"debug"}, told
+
+
+def test_says_once_that_there_are_more_shards_than_channels(cluster, stream, programs, application):
+    make_shards(stream, cluster.names, per_node=CHANNELS + 4)
+    worker = programs.worker(cluster, STREAM, application().url, "--refresh", "100ms")
+    consumed = CHANNELS - 1  # One channel told the node's name.
+    wait_until(lambda: len(holders(stream)) == consumed, 15, lambda: f"as many as it can: {holders(stream)}")
+    always_true(lambda: worker.is_ready() and len(holders(stream)) == consumed, 2)
+    told = [line for line in worker.log().splitlines() if "channels are in use" in line]
+    assert len(told) == 1 and told[0].split()[1] == "warning", told
 
 
 @pytest.mark.usefixtures("stream")
