@@ -15,6 +15,9 @@ namespace {
 using program::Log;
 using program::LogLevel;
 
+// Long enough for whoever declares shards to declare a lost one again.
+constexpr std::chrono::seconds kEagerAfterLoss{10};
+
 std::string MakeInstance() {
   std::random_device device;
   constexpr std::string_view kDigits = "0123456789abcdef";
@@ -97,6 +100,7 @@ void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
   ++epoch_;
   connection_ = connection;
   own_queue_.clear();
+  next_probe_ = {};
   last_failures_.erase(connection->endpoint().ToString());
   metrics_.connects.Increment();
   Log(LogLevel::kInfo, "connected to the broker", {{"endpoint", connection->endpoint().ToString()}});
@@ -181,6 +185,7 @@ void Coverage::OnLost(const std::string& shard, const Error& error) {
   const auto consumer = consumers_.find(shard);
   if (consumer == consumers_.end()) return;
   if (consumer->second->consuming()) {
+    eager_until_ = std::chrono::steady_clock::now() + kEagerAfterLoss;
     Log(LogLevel::kWarning, "lost a shard", error, {{"shard", shard}});
   } else {
     const bool known =

@@ -7,6 +7,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <list>
 #include <map>
@@ -49,6 +50,7 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   void ScheduleRefresh();
   void Refresh();
   void OnView(Result<StreamView> view);
+  void ProbeWhenDue();
   void Probe(int index, std::shared_ptr<std::vector<std::string>> found);
   void Hold(const std::vector<std::string>& wanted);
   void Consume(const std::string& shard, unsigned prefetch);
@@ -75,6 +77,8 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   std::map<std::string, std::shared_ptr<ShardConsumer>> consumers_;
   std::list<std::shared_ptr<ShardConsumer>> leaving_;  ///< Stopped, but still hold something.
   unsigned next_tag_ = 0;
+  std::chrono::steady_clock::time_point next_probe_;   ///< For shards beyond those that are held.
+  std::chrono::steady_clock::time_point eager_until_;  ///< A shard was lost: until then each refresh probes.
   bool accepting_ = true;
   bool stopped_ = false;
   std::function<void()> on_stopped_;

@@ -192,6 +192,12 @@ def test_picks_up_a_stream_that_appears_later(cluster, clean, programs, backend,
     assert status(caller.ask(shard(cluster.names[0]))) == 200
 
 
+def refused_declares(cluster, index):
+    """How often a node has logged that a declared queue is not there."""
+    with open(cluster.status()["nodes"][index]["log"], encoding="utf-8", errors="replace") as log:
+        return log.read().count("operation queue.declare caused a channel exception not_found")
+
+
 def test_finds_its_node_s_shards_without_the_management_api(cluster, stream, programs, backend):
     make_shards(stream, cluster.names, per_node=2)
     web = backend("web")
@@ -200,6 +206,14 @@ def test_finds_its_node_s_shards_without_the_management_api(cluster, stream, pro
                    "--local-node", local)
     expected = {shard(local, 0): [local], shard(local, 1): [local]}
     wait_until(lambda: holders(stream) == expected, 15, lambda: f"its own alone: {holders(stream)}")
+    time.sleep(1)
+    before = refused_declares(cluster, 1)
+    time.sleep(4)
+    assert refused_declares(cluster, 1) == before, "it does not ask each second for shards that are not there"
+    stream.delete(f"queues/%2F/{part(shard(local))}")
+    wait_until(lambda: list(holders(stream)) == [shard(local, 1)], 10, lambda: f"lost one: {holders(stream)}")
+    make_shards(stream, cluster.names)
+    wait_until(lambda: holders(stream) == expected, 8, lambda: f"found it again: {holders(stream)}")
 
 
 def test_moves_to_another_node_when_its_own_dies(cluster, stream, programs, backend):
