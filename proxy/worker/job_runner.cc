@@ -23,7 +23,12 @@ std::shared_ptr<JobRunner> JobRunner::Make(boost::asio::any_io_executor executor
 
 JobRunner::JobRunner(boost::asio::any_io_executor executor, unsigned concurrency, Handler handler,
                      WorkerMetrics& metrics)
-    : executor_(std::move(executor)), concurrency_(concurrency), handler_(std::move(handler)), metrics_(metrics) {}
+    : gate_(std::make_shared<AnswerGate>(std::move(executor))),
+      concurrency_(concurrency),
+      handler_(std::move(handler)),
+      metrics_(metrics) {}
+
+JobRunner::~JobRunner() { gate_->Shut(); }
 
 void JobRunner::SetOrigin(std::string node, std::string instance) {
   node_ = std::move(node);
@@ -37,7 +42,7 @@ void JobRunner::Take(Job job) {
 }
 
 void JobRunner::RunWaiting() {
-  while (running_ < concurrency_ && !waiting_.empty()) {
+  while (running_.size() < concurrency_ && !waiting_.empty()) {
     Job job = std::move(waiting_.front());
     waiting_.pop_front();
     const std::int64_t now_ms = NowMs();
@@ -66,25 +71,18 @@ bool JobRunner::Settled(Job& job, std::int64_t now_ms) {
 }
 
 void JobRunner::Run(Job job, std::int64_t now_ms) {
-  ++running_;
-  metrics_.in_flight.Set(running_);
-  const auto started = Clock::now();
   std::optional<std::int64_t> queue_us;
   if (job.request.sent_ms > 0) {
     queue_us = std::max<std::int64_t>(now_ms - job.request.sent_ms, 0) * 1'000;
     metrics_.queue_seconds.Observe(static_cast<double>(*queue_us) / 1e6);
   }
   wire::Request request = std::move(job.request);
-  auto shared = std::make_shared<Job>(std::move(job));
-  Responder responder(executor_, std::move(request),
-                      [weak = weak_from_this(), generation = generation_, shared, started, queue_us](
-                          wire::Request&&, wire::Response response) {
-                        const auto self = weak.lock();
-                        if (!self) return;
-                        response.queue_us = queue_us;
-                        self->Finish(generation == self->generation_ ? shared.get() : nullptr, started,
-                                     std::move(response));
-                      });
+  const std::uint64_t number = next_number_++;
+  running_.emplace(number, Running{std::move(job), Clock::now(), queue_us});
+  metrics_.in_flight.Set(static_cast<double>(running_.size()));
+  Responder responder(gate_, std::move(request), [weak = weak_from_this(), number](wire::Response response) {
+    if (const auto self = weak.lock()) self->Finish(number, std::move(response));
+  });
   try {
     const wire::Request& view = responder.request();
     handler_(view, std::move(responder));
@@ -96,18 +94,20 @@ void JobRunner::Run(Job job, std::int64_t now_ms) {
   }
 }
 
-void JobRunner::Finish(const Job* job, Clock::time_point started, wire::Response response) {
-  --running_;
-  metrics_.in_flight.Set(running_);
-  const auto work = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started);
+void JobRunner::Finish(std::uint64_t number, wire::Response response) {
+  const Running done = std::move(running_.extract(number).mapped());
+  const std::optional<Job>& job = done.job;
+  metrics_.in_flight.Set(static_cast<double>(running_.size()));
+  const auto work = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - done.started);
   metrics_.work_seconds.Observe(static_cast<double>(work.count()) / 1e6);
   response.work_us = work.count();
+  response.queue_us = done.queue_us;
   if (response.status < wire::kMinStatus || response.status > wire::kMaxStatus) {
     response = PlainResponse(502, "The application's status is not one of a final response.");
   }
-  if (job != nullptr && job->source->is_open()) {
+  if (job && job->source->is_open()) {
     Send(*job, std::move(response));
-  } else if (job != nullptr) {
+  } else if (job) {
     job->source->Drop(*job);
   }
   RunWaiting();
@@ -121,8 +121,8 @@ void JobRunner::Send(const Job& job, wire::Response response) {
 }
 
 void JobRunner::Abandon() {
-  ++generation_;
   waiting_.clear();
+  for (auto& [number, running] : running_) running.job.reset();
 }
 
 }  // namespace warren::worker

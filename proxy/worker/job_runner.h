@@ -7,7 +7,9 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
 #include <deque>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "proxy/worker/shard_consumer.h"
@@ -18,6 +20,7 @@ namespace warren::worker {
 
 class JobRunner : public std::enable_shared_from_this<JobRunner> {
  public:
+  ~JobRunner();
   static std::shared_ptr<JobRunner> Make(boost::asio::any_io_executor executor, unsigned concurrency, Handler handler,
                                          WorkerMetrics& metrics);
 
@@ -27,27 +30,32 @@ class JobRunner : public std::enable_shared_from_this<JobRunner> {
   void Take(Job job);
   /// Forgets waiting jobs and drops the results of running ones: their connection is gone.
   void Abandon();
-  bool idle() const { return running_ == 0 && waiting_.empty(); }
+  bool idle() const { return running_.empty() && waiting_.empty(); }
 
  private:
   using Clock = std::chrono::steady_clock;
   JobRunner(boost::asio::any_io_executor executor, unsigned concurrency, Handler handler, WorkerMetrics& metrics);
 
+  struct Running {
+    std::optional<Job> job;  ///< Nothing once it was abandoned.
+    Clock::time_point started;
+    std::optional<std::int64_t> queue_us;
+  };
+
   void RunWaiting();
   bool Settled(Job& job, std::int64_t now_ms);
   void Run(Job job, std::int64_t now_ms);
-  /// `job` is null when it was abandoned meanwhile.
-  void Finish(const Job* job, Clock::time_point started, wire::Response response);
+  void Finish(std::uint64_t number, wire::Response response);
   void Send(const Job& job, wire::Response response);
 
-  boost::asio::any_io_executor executor_;
+  std::shared_ptr<AnswerGate> gate_;
   unsigned concurrency_;
   Handler handler_;
   WorkerMetrics& metrics_;
   std::string node_, instance_;
   std::deque<Job> waiting_;
-  unsigned running_ = 0;
-  std::uint64_t generation_ = 0;  ///< Counts Abandon: answers to jobs of an earlier one are dropped.
+  std::map<std::uint64_t, Running> running_;  ///< By number; responders know no more than that.
+  std::uint64_t next_number_ = 0;
 };
 
 }  // namespace warren::worker

@@ -16,14 +16,25 @@
 
 namespace warren::worker {
 
+void AnswerGate::Post(std::function<void()> call) {
+  const std::lock_guard lock(mutex_);
+  if (open_) boost::asio::post(executor_, std::move(call));
+}
+
+void AnswerGate::Shut() {
+  const std::lock_guard lock(mutex_);
+  open_ = false;
+  executor_ = {};
+}
+
 struct Responder::State {
-  boost::asio::any_io_executor executor;
+  std::shared_ptr<AnswerGate> gate;
   wire::Request request;
   Send send;
 };
 
-Responder::Responder(boost::asio::any_io_executor executor, wire::Request request, Send send)
-    : state_(new State{std::move(executor), std::move(request), std::move(send)}) {}
+Responder::Responder(std::shared_ptr<AnswerGate> gate, wire::Request request, Send send)
+    : state_(new State{std::move(gate), std::move(request), std::move(send)}) {}
 
 Responder::~Responder() {
   if (state_) Answer(PlainResponse(500, "The worker's handler gave no answer."));
@@ -40,10 +51,9 @@ const wire::Request& Responder::request() const { return state_->request; }
 
 void Responder::Answer(wire::Response response) {
   if (!state_) return;
-  auto executor = state_->executor;
-  boost::asio::post(executor, [state = std::move(state_), response = std::move(response)]() mutable {
-    state->send(std::move(state->request), std::move(response));
-  });
+  const std::shared_ptr<AnswerGate> gate = state_->gate;
+  gate->Post([state = std::shared_ptr<State>(std::move(state_)),
+              answer = std::make_shared<wire::Response>(std::move(response))] { state->send(std::move(*answer)); });
 }
 
 class Worker::Impl {

@@ -13,6 +13,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -42,12 +43,29 @@ struct WorkerOptions {
   std::chrono::milliseconds refresh{1'000};  ///< Between looks at who consumes which shard; jittered.
 };
 
+/// The way of answers to the worker's executor, shut when the worker ends: from then on answers go nowhere.
+class AnswerGate {
+ public:
+  explicit AnswerGate(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+
+  /// Runs `call` on the executor later, or drops it. From any thread.
+  void Post(std::function<void()> call);
+  /// When it returns, no Post uses the executor any more. From any thread.
+  void Shut();
+
+ private:
+  std::mutex mutex_;
+  bool open_ = true;
+  boost::asio::any_io_executor executor_;
+};
+
 /// The one answer to one request. Dropped without Answer() it answers 500: the request may have had
-/// effects, so it is not run again.
+/// effects, so it is not run again. It may outlive the Worker, its executor and RunWorker: then its answer is dropped.
 class Responder {
  public:
-  using Send = std::function<void(wire::Request&&, wire::Response)>;
-  Responder(boost::asio::any_io_executor executor, wire::Request request, Send send);
+  using Send = std::function<void(wire::Response)>;
+  /// `send` runs on the gate's executor; it goes with the responder, so it owns nothing that needs the executor.
+  Responder(std::shared_ptr<AnswerGate> gate, wire::Request request, Send send);
   ~Responder();
   Responder(Responder&&) noexcept;
   Responder& operator=(Responder&&) noexcept;
@@ -66,6 +84,7 @@ class Responder {
 /// throws is answered with 500.
 using Handler = std::function<void(const wire::Request& request, Responder responder)>;
 
+/// Destroy it before the io_context of its executor.
 class Worker {
  public:
   Worker(boost::asio::any_io_executor executor, WorkerOptions options, Handler handler, prometheus::Registry& registry);

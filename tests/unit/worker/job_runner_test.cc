@@ -185,6 +185,26 @@ TEST_F(JobRunnerTest, AnswersOnceHoweverOftenTheHandlerDoes) {
   EXPECT_TRUE(runner->idle());
 }
 
+TEST(Responder, OutlivesTheRunnerAndItsExecutorAndIsThenSilent) {
+  std::vector<Responder> kept;
+  auto source = std::make_shared<Source>();
+  {
+    boost::asio::io_context context{1};
+    prometheus::Registry registry;
+    WorkerMetrics metrics(registry, "/", "shard.web");
+    const auto runner = JobRunner::Make(
+        context.get_executor(), 2,
+        [&](const wire::Request&, Responder responder) { kept.push_back(std::move(responder)); }, metrics);
+    runner->Take(Job{source, 1, false, "c", "r", {}});
+    runner->Take(Job{source, 2, false, "c", "r", {}});
+  }
+  EXPECT_EQ(source.use_count(), 1) << "a responder keeps nothing of the connection";
+  ASSERT_EQ(kept.size(), 2u);
+  kept.front().Answer(PlainResponse(200, "late"));
+  kept.clear();
+  EXPECT_TRUE(source->answers.empty());
+}
+
 TEST_F(JobRunnerTest, MakesA502OfAStatusThatIsNoFinalOne) {
   const auto runner = Runner(1, Keeping());
   for (int status : {0, 100, 199, 600, -1}) {
