@@ -36,7 +36,8 @@ program::OptionSet Options() {
             .kind = OptionKind::kDuration,
             .placeholder = "DURATION",
             .default_value = "5s",
-            .help = "Pause between two runs."})
+            .help = "Pause between two runs.",
+            .minimum = 100})
       .Add({.name = "once", .kind = OptionKind::kFlag, .help = "Converge once, print a summary and exit."})
       .Listen("127.0.0.1:15680", "Where the REST API listens; a loopback address.")
       .MetricsListen("127.0.0.1:15681");

@@ -64,7 +64,8 @@ std::string_view Detail(std::string_view what) {
 
 class Builder : public json::json_sax_t {
  public:
-  Builder(const char* begin, const char** furthest) : begin_(begin), furthest_(furthest) {}
+  Builder(const char* begin, const char** furthest, JsonRules rules)
+      : begin_(begin), furthest_(furthest), rules_(rules) {}
 
   bool null() override { return Put(nullptr); }
   bool boolean(bool value) override { return Put(value); }
@@ -79,8 +80,9 @@ class Builder : public json::json_sax_t {
   bool end_array() override { return Close(); }
 
   bool key(json::string_t& name) override {
+    if (skipping_ > 0) return true;
     json& object = *open_.back();
-    if (object.contains(name)) {
+    if (rules_ == JsonRules::kStrict && object.contains(name)) {
       return Refuse(fmt::format("the key {} is given twice in one object; give it once", JsonForMessage(name)));
     }
     slot_ = &object[name];
@@ -108,18 +110,26 @@ class Builder : public json::json_sax_t {
     return slot_;
   }
   bool Put(json value) {
-    Store(std::move(value));
+    if (skipping_ == 0) Store(std::move(value));
     return true;
   }
   bool Open(json container) {
-    if (open_.size() == kMaxJsonDepth) {
+    if (skipping_ == 0 && open_.size() < kMaxJsonDepth) {
+      open_.push_back(Store(std::move(container)));
+      return true;
+    }
+    if (rules_ == JsonRules::kStrict) {
       return Refuse(fmt::format("nested deeper than {} objects and arrays", kMaxJsonDepth));
     }
-    open_.push_back(Store(std::move(container)));
+    if (skipping_++ == 0) Store(nullptr);
     return true;
   }
   bool Close() {
-    open_.pop_back();
+    if (skipping_ > 0) {
+      --skipping_;
+    } else {
+      open_.pop_back();
+    }
     return true;
   }
   bool Refuse(const std::string& message) {
@@ -130,20 +140,22 @@ class Builder : public json::json_sax_t {
 
   const char* begin_;
   const char** furthest_;
+  const JsonRules rules_;
   json document_;
-  std::vector<json*> open_;  ///< Containers not closed yet. A parent never grows while a child is open.
-  json* slot_ = nullptr;     ///< Where the value of the last key goes.
+  std::size_t skipping_ = 0;  ///< Containers open below the deepest level that is kept.
+  std::vector<json*> open_;   ///< Containers not closed yet. A parent never grows while a child is open.
+  json* slot_ = nullptr;      ///< Where the value of the last key goes.
   std::string error_;
 };
 
 }  // namespace
 
-Result<json> ParseJson(std::string_view text, std::string_view context) {
+Result<json> ParseJson(std::string_view text, std::string_view context, JsonRules rules) {
   if (text.find_first_not_of(" \t\r\n") == std::string_view::npos) {
     return Fail(ErrorCode::kInvalid, "the text is empty; a JSON value is expected", std::string(context));
   }
   const char* furthest = text.data();
-  Builder builder(text.data(), &furthest);
+  Builder builder(text.data(), &furthest, rules);
   const bool parsed =
       json::sax_parse(Cursor(text.data(), &furthest), Cursor(text.data() + text.size(), nullptr), &builder);
   if (!parsed) return Fail(ErrorCode::kInvalid, "not valid JSON: " + builder.error(), std::string(context));

@@ -49,7 +49,8 @@ program::OptionSet MakeOptions() {
                .kind = OptionKind::kDuration,
                .placeholder = "DURATION",
                .default_value = "10s",
-               .help = "For one request to one management URL."});
+               .help = "For one request to one management URL.",
+               .minimum = 1});
   options.Add({.name = "policies-dir",
                .placeholder = "DIR",
                .help = "Stream definitions and policies in *.json files there win over those in the broker."});

@@ -14,6 +14,7 @@ namespace {
 int Explain(const Error& error) {
   std::cerr << "Error: " << error.ToString() << "\n";
   if (error.code == ErrorCode::kUsage) std::cerr << "Try 'warrenctl --help'.\n";
+  if (error.code == ErrorCode::kTimeout) std::cerr << "With --timeout it waits longer.\n";
   return ExitCode(error.code);
 }
 

@@ -182,7 +182,8 @@ void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
   for (std::size_t i = 0; i < slot->publishing_count; ++i) {
     if (slot->publishings[i].state != State::kGone) return;  // An earlier copy may still be answered.
   }
-  if (Unsettled(now)) return Retry(now, place.slot, "no shard of the stream is bound");
+  // It reached no queue, so it may be sent again whatever its method is.
+  if (Unsettled(now) && slot->publishing_count < kMaxPublishings) return PublishLater(now, place.slot);
   Fail(place.slot, 503, "no shard of " + options_.exchange + " is bound", true);
 }
 
@@ -229,6 +230,8 @@ void Dispatcher::Tick(TimePoint now) {
   }
   if (settle_at_ <= now) Settle(now);
   if (!waiting_.empty()) PublishWaiting(now);
+  // While nothing can be published, what was failed meanwhile is forgotten here.
+  if (waiting_.size() > 2 * in_flight_ + 64) std::erase_if(waiting_, [this](Id id) { return Live(id) == nullptr; });
   while (!alarms_.empty() && alarms_.top().when <= now) {
     const Alarm alarm = alarms_.top();
     alarms_.pop();

@@ -183,6 +183,7 @@ class Dispatcher {
 
   // dispatcher_retry.cc
   void Retry(TimePoint now, std::uint32_t index, std::string_view why);
+  void PublishLater(TimePoint now, std::uint32_t index);
   void GiveUpLater(TimePoint now, std::uint32_t index);
   void Settle(TimePoint now);
   void PublishWaiting(TimePoint now);

@@ -11,6 +11,11 @@ void Dispatcher::Retry(TimePoint now, std::uint32_t index, std::string_view why)
   Slot& slot = slots_[index];
   const bool spent = slot.publishing_count == kMaxPublishings;
   if (!slot.job.request.retry_safe || spent) return Fail(index, 502, std::string(why), spent);
+  PublishLater(now, index);
+}
+
+void Dispatcher::PublishLater(TimePoint now, std::uint32_t index) {
+  Slot& slot = slots_[index];
   const auto pause = options_.retry_pause * (1u << (slot.publishing_count > 0 ? slot.publishing_count - 1 : 0));
   alarms_.push({now + pause, {index, slot.generation}, AlarmKind::kRepublish});
 }

@@ -13,7 +13,8 @@ using program::Option;
 using program::OptionKind;
 
 void AddLimits(program::OptionSet& set) {
-  const auto add = [&set](const char* name, OptionKind kind, const char* value, const char* help) {
+  const auto add = [&set](const char* name, OptionKind kind, const char* value, const char* help,
+                          std::int64_t maximum = std::numeric_limits<std::int64_t>::max()) {
     Option option;
     option.name = name;
     option.kind = kind;
@@ -21,7 +22,7 @@ void AddLimits(program::OptionSet& set) {
     option.default_value = value;
     option.help = help;
     option.minimum = 1;
-    option.maximum = 1'000'000;
+    option.maximum = kind == OptionKind::kInteger ? 1'000'000 : maximum;
     set.Add(option);
   };
   add("timeout", OptionKind::kDuration, "30s", "from the whole request to its answer; then 504");
@@ -30,7 +31,8 @@ void AddLimits(program::OptionSet& set) {
   add("idle-timeout", OptionKind::kDuration, "60s", "of a connection without requests");
   add("drain-timeout", OptionKind::kDuration, "30s", "after SIGTERM, for requests in flight");
   add("max-header-bytes", OptionKind::kSize, "16KiB", "of a request's head; then 431 (414: request line)");
-  add("max-body-bytes", OptionKind::kSize, "16MiB", "of a request's body; then 413");
+  add("max-body-bytes", OptionKind::kSize, "16MiB", "of a request's body; then 413",
+      static_cast<std::int64_t>(amqp::kMaxMessageBytes));
   add("max-bytes", OptionKind::kSize, "1GiB", "of all request and response bodies in flight; then 503");
   add("max-connections", OptionKind::kInteger, "10000", "of clients at a time; more wait to be accepted");
   add("max-requests", OptionKind::kInteger, "10000", "in flight at a time; then 503");

@@ -164,6 +164,7 @@ void Session::CheckTimeouts(TimePoint now) {
 }
 
 void Session::Drain() {
+  if (reading_ == Reading::kDiscard) return;  // It ends by itself, in time.
   if (exchanges_.empty() && begin_ == end_) {
     last_seen_ = true;
     reading_ = Reading::kHead;

@@ -63,8 +63,14 @@ std::vector<std::string> ShardsToHold(const Identity& self, std::string_view exc
   return wanted;
 }
 
-unsigned PrefetchPerShard(unsigned concurrency, std::size_t shards) {
-  const std::size_t share = concurrency / std::max<std::size_t>(shards, 1);
+unsigned PrefetchPerShard(const Identity& self, std::string_view exchange, unsigned concurrency,
+                          const std::vector<std::string>& shards) {
+  const auto local =
+      static_cast<std::size_t>(std::count_if(shards.begin(), shards.end(), [&](const std::string& shard) {
+        const auto parts = ParseShardName(shard, exchange);
+        return parts && parts->node == self.node;
+      }));
+  const std::size_t share = concurrency / std::max<std::size_t>(local > 0 ? local : shards.size(), 1);
   return static_cast<unsigned>(std::clamp<std::size_t>(share, 1, std::numeric_limits<std::uint16_t>::max()));
 }
 

@@ -36,7 +36,10 @@ std::vector<std::string> ShardsToHold(const Identity& self, std::string_view exc
                                       const std::vector<std::string>& queues,
                                       const std::vector<SeenConsumer>& consumers, const std::vector<std::string>& held);
 
-/// Messages that each consumer may hold so that all together hold about `concurrency`; at least 1.
-unsigned PrefetchPerShard(unsigned concurrency, std::size_t shards);
+/// Messages that each consumer may hold; at least 1. The shards of the worker's own node share `concurrency`: those
+/// are what it keeps. Foreign ones, which it covers for a while, come on top with as much each, so that no consumer has
+/// to be started again when they go. Without local shards, those it covers share it.
+unsigned PrefetchPerShard(const Identity& self, std::string_view exchange, unsigned concurrency,
+                          const std::vector<std::string>& shards);
 
 }  // namespace warren::worker

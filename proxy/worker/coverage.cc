@@ -144,7 +144,7 @@ void Coverage::Hold(const std::vector<std::string>& wanted) {
   }
   std::erase_if(refused_,
                 [&](const auto& each) { return std::find(wanted.begin(), wanted.end(), each.first) == wanted.end(); });
-  const unsigned prefetch = PrefetchPerShard(options_.concurrency, wanted.size());
+  const unsigned prefetch = PrefetchPerShard(self_, options_.stream, options_.concurrency, wanted);
   for (const std::string& shard : wanted) {
     if (!consumers_.contains(shard)) Consume(shard, prefetch);
   }

@@ -34,11 +34,36 @@ Result<void> CheckInteger(const Option& option, const std::string& text) {
                            : "of at least " + std::to_string(option.minimum)));
 }
 
+Result<void> CheckDuration(const Option& option, const std::string& text) {
+  const auto duration = ParseDuration(text);
+  if (!duration) return tl::unexpected(duration.error());
+  if (duration->count() >= option.minimum && duration->count() <= option.maximum) return {};
+  return Fail(ErrorCode::kUsage,
+              "'" + text + "' is out of bounds; it takes at least " + std::to_string(option.minimum) + " ms");
+}
+
+Result<void> CheckSize(const Option& option, const std::string& text) {
+  const auto size = ParseSize(text);
+  if (!size) return tl::unexpected(size.error());
+  const auto bytes = static_cast<std::int64_t>(*size);
+  if (bytes >= option.minimum && bytes <= option.maximum) return {};
+  const bool bounded = option.maximum != std::numeric_limits<std::int64_t>::max();
+  return Fail(ErrorCode::kUsage, "'" + text + "' is out of bounds; it takes at least " +
+                                     std::to_string(option.minimum) + " bytes" +
+                                     (bounded ? " and at most " + std::to_string(option.maximum) : ""));
+}
+
 Result<void> CheckFlag(const std::string& text) {
   for (const char* allowed : {"true", "false", "yes", "no", "1", "0", "on", "off"}) {
     if (text == allowed) return {};
   }
   return Fail(ErrorCode::kUsage, "'" + text + "' is neither true nor false");
+}
+
+// What stands before an '@' may be a password, and is not repeated.
+std::string WithoutSecret(const std::string& text) {
+  const auto at = text.rfind('@');
+  return at == std::string::npos ? text : "…" + text.substr(at);
 }
 
 Result<void> CheckUrl(const std::string& text) {
@@ -51,13 +76,14 @@ Result<void> CheckUrl(const std::string& text) {
   }
   const bool plain = text.find_first_of(" \t\r\n\"<>\\") == std::string::npos;
   if (http && plain && !after.empty() && after.front() != '/' && after.front() != ':') return {};
-  return Fail(ErrorCode::kUsage, "'" + text + "' is not a URL; write it like http://127.0.0.1:15672");
+  return Fail(ErrorCode::kUsage, "'" + WithoutSecret(text) + "' is not a URL; write it like http://127.0.0.1:15672");
 }
 
 Result<void> CheckNodeAddress(const std::string& text) {
   const auto equals = text.find('=');
   if (equals == std::string::npos || equals == 0) {
-    return Fail(ErrorCode::kUsage, "'" + text + "' is not NODE=HOST:PORT; write it like rabbit@host1=10.0.0.1:5672");
+    return Fail(ErrorCode::kUsage,
+                "'" + WithoutSecret(text) + "' is not NODE=HOST:PORT; write it like rabbit@host1=10.0.0.1:5672");
   }
   return Checked(amqp::ParseEndpoint(std::string_view(text).substr(equals + 1)));
 }
@@ -69,8 +95,8 @@ Result<void> CheckValue(const Option& option, const std::string& text) {
     case OptionKind::kText: return CheckText(option, text);
     case OptionKind::kFlag: return CheckFlag(text);
     case OptionKind::kInteger: return CheckInteger(option, text);
-    case OptionKind::kDuration: return Checked(ParseDuration(text));
-    case OptionKind::kSize: return Checked(ParseSize(text));
+    case OptionKind::kDuration: return CheckDuration(option, text);
+    case OptionKind::kSize: return CheckSize(option, text);
     case OptionKind::kAddress: return Checked(ParseAddress(text));
     case OptionKind::kEndpoint: return Checked(amqp::ParseEndpoint(text));
     case OptionKind::kHttpUrl: return CheckUrl(text);

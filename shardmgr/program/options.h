@@ -44,7 +44,7 @@ struct Option {
   bool repeatable = false;  ///< Environment and file: values separated by commas or spaces.
   bool required = false;
   std::vector<std::string> choices = {};  ///< kText: if not empty, the values allowed.
-  std::int64_t minimum = 0;               ///< kInteger
+  std::int64_t minimum = 0;         ///< kInteger, kDuration (milliseconds), kSize (bytes)
   std::int64_t maximum = std::numeric_limits<std::int64_t>::max();
 };
 

@@ -72,7 +72,7 @@ void ChannelState::Close() {
 }
 
 void ChannelState::Abandon() {
-  handlers_ = {};
+  SetHandlers({});
   consumers_.clear();
   pending_.clear();
   Close();
@@ -151,7 +151,8 @@ void ChannelState::OnServerCancel(const amqp_basic_cancel_t& cancel) {
     (void)Send(AMQP_BASIC_CANCEL_OK_METHOD, &ok);
   }
   RemoveConsumer(tag);
-  if (const auto on_cancelled = handlers_.on_cancelled) on_cancelled(tag);
+  const auto handlers = handlers_;
+  if (handlers->on_cancelled) handlers->on_cancelled(tag);
 }
 
 Result<void> ChannelState::StartContent(std::string_view payload) {
@@ -200,12 +201,11 @@ void ChannelState::DispatchContent() {
   const amqp_basic_properties_t& properties = *content_.header.properties;
   if (content_.method.id == AMQP_BASIC_DELIVER_METHOD) {
     DispatchDelivery(content_.method.As<amqp_basic_deliver_t>(), properties);
-  } else if (handlers_.on_return) {
+  } else if (const auto handlers = handlers_; handlers->on_return) {
     const auto& back = content_.method.As<amqp_basic_return_t>();
     Returned returned{back.reply_code, View(back.reply_text), View(back.exchange), View(back.routing_key),
                       properties,      content_.body};
-    const auto on_return = handlers_.on_return;
-    on_return(returned);
+    handlers->on_return(returned);
   }
 }
 
@@ -246,7 +246,8 @@ void ChannelState::ConfirmOne(std::uint64_t sequence, bool acked) {
     confirmed_.pop_front();
     ++first_unconfirmed_;
   }
-  if (handlers_.on_confirm) handlers_.on_confirm(sequence, acked);
+  const auto handlers = handlers_;
+  if (handlers->on_confirm) handlers->on_confirm(sequence, acked);
 }
 
 void ChannelState::Finish(const Error& fault) {
@@ -256,17 +257,17 @@ void ChannelState::Finish(const Error& fault) {
   closed_because_ = fault;
   protocol_->ReleaseChannel(number_);
   consumers_.clear();
-  const ChannelHandlers handlers = std::exchange(handlers_, {});
+  const auto handlers = std::exchange(handlers_, std::make_shared<const ChannelHandlers>());
   for (const Pending& pending : std::exchange(pending_, {})) {
     if (pending.on_reply) pending.on_reply(tl::unexpected(fault));
   }
-  if (handlers.on_closed) handlers.on_closed(fault);
+  if (handlers->on_closed) handlers->on_closed(fault);
 }
 
 void ChannelState::Forget() {
   state_ = State::kOver;
   closed_because_ = {ErrorCode::kUnavailable, "the connection is gone", {}};
-  handlers_ = {};
+  SetHandlers({});
   consumers_.clear();
   pending_.clear();
 }

@@ -27,9 +27,14 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   using OnReply = std::function<void(Result<Method>)>;
 
   ChannelState(Protocol* protocol, std::uint16_t number) : protocol_(protocol), number_(number) {}
+  /// A channel that could not be opened: nothing is ever sent on it, every call answers `fault`.
+  ChannelState(Protocol* protocol, const Error& fault)
+      : protocol_(protocol), number_(0), state_(State::kClosing), closed_because_(fault) {}
 
   // --- What the handle asks for ---
-  void SetHandlers(ChannelHandlers handlers) { handlers_ = std::move(handlers); }
+  void SetHandlers(ChannelHandlers handlers) {
+    handlers_ = std::make_shared<const ChannelHandlers>(std::move(handlers));
+  }
   /// Sends `method` and waits for `reply_id`. When the names do not fit, or the channel is not open,
   /// nothing is sent and the error is answered, later.
   void Call(amqp_method_number_t id, void* method, amqp_method_number_t reply_id, OnReply on_reply,
@@ -81,11 +86,14 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
   Result<void> Confirm(std::uint64_t tag, bool multiple, bool acked);
   void ConfirmOne(std::uint64_t sequence, bool acked);
 
+  enum class State { kOpen, kClosing, kOver };  // kClosing: close-ok is not here yet.
+
   Protocol* const protocol_;
   const std::uint16_t number_;
-  enum class State { kOpen, kClosing, kOver } state_ = State::kOpen;  // kClosing: close-ok is not here yet.
+  State state_ = State::kOpen;
   Error closed_because_;
-  ChannelHandlers handlers_;
+  /// Shared with whoever calls one of them: a callback may drop or replace them all.
+  std::shared_ptr<const ChannelHandlers> handlers_ = std::make_shared<const ChannelHandlers>();
   std::deque<Pending> pending_;
   std::map<std::string, std::shared_ptr<Channel::OnDelivery>, std::less<>> consumers_;
   Content content_;

@@ -9,10 +9,12 @@ namespace {
 constexpr std::uint16_t kPlainPort = 5672;
 constexpr std::uint16_t kTlsPort = 5671;
 
+// What stands before an '@' may be a password, and is not repeated.
 auto Bad(std::string_view text, std::string_view why) {
+  const std::size_t at = text.rfind('@');
+  const std::string shown = at == std::string_view::npos ? std::string(text) : "…" + std::string(text.substr(at));
   return Fail(ErrorCode::kConfiguration,
-              std::string(why) + "; a node is given as HOST:PORT, [IPV6]:PORT or amqps://HOST:PORT",
-              "'" + std::string(text) + "'");
+              std::string(why) + "; a node is given as HOST:PORT, [IPV6]:PORT or amqps://HOST:PORT", "'" + shown + "'");
 }
 
 bool Consume(std::string_view& rest, std::string_view prefix) {

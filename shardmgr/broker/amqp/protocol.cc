@@ -23,6 +23,15 @@ ErrorCode CodeOfClose(std::uint16_t reply_code) {
   }
 }
 
+// What a user can do about a connection that was refused before it was open.
+std::string Remedy(std::uint16_t reply_code) {
+  switch (reply_code) {
+    case AMQP_ACCESS_REFUSED: return "; check --user and --password-file (or WARREN_PASSWORD)";
+    case AMQP_NOT_ALLOWED: return "; check --vhost, and that the user has permissions in it";
+    default: return {};
+  }
+}
+
 Table ClientProperties(const ConnectionOptions& options) {
   Table capabilities;
   for (const char* name : {"publisher_confirms", "basic.nack", "consumer_cancel_notify", "connection.blocked",
@@ -168,10 +177,10 @@ Result<void> Protocol::OnTune(const amqp_connection_tune_t& tune) {
 void Protocol::OnServerClose(const amqp_connection_close_t& close) {
   amqp_connection_close_ok_t ok{};
   (void)SendMethod(0, AMQP_CONNECTION_CLOSE_OK_METHOD, &ok);
-  End({CodeOfClose(close.reply_code),
-       "the broker closed the connection: " + std::string(View(close.reply_text)) + " (" +
-           std::to_string(close.reply_code) + ")",
-       Where()});
+  std::string told = "the broker closed the connection: " + std::string(View(close.reply_text)) + " (" +
+                     std::to_string(close.reply_code) + ")";
+  if (state_ == State::kHandshake) told += Remedy(close.reply_code);
+  End({CodeOfClose(close.reply_code), std::move(told), Where()});
 }
 
 void Protocol::Tick(Time now) {
@@ -231,8 +240,9 @@ std::shared_ptr<ChannelState> Protocol::OpenChannel() {
   if (state_ != State::kOpen || number > channel_max_) {
     const std::string why = state_ != State::kOpen ? "the connection is not open"
                                                    : "all " + std::to_string(channel_max_) + " channels are in use";
-    auto channel = std::make_shared<ChannelState>(this, 0);
-    Defer([channel, error = Error{ErrorCode::kUnavailable, why, Where()}] { channel->Finish(error); });
+    const Error fault{ErrorCode::kUnavailable, why, Where()};
+    auto channel = std::make_shared<ChannelState>(this, fault);
+    Defer([channel, fault] { channel->Finish(fault); });
     return channel;
   }
   if (number >= channels_.size()) channels_.resize(number + 1);

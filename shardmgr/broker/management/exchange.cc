@@ -25,7 +25,7 @@ bool LooksLikeHtml(const Answer& answer) {
 /// `reason` of {"error":…,"reason":…}, else the start of the body.
 std::string ReasonOf(const Answer& answer) {
   constexpr std::size_t kMaxReason = 300;
-  if (auto document = ParseJson(answer.body, "answer"); document && document->is_object()) {
+  if (auto document = ParseJson(answer.body, "answer", JsonRules::kForeign); document && document->is_object()) {
     for (const char* key : {"reason", "error"}) {
       const auto found = document->find(key);
       if (found != document->end() && found->is_string()) return found->get<std::string>().substr(0, kMaxReason);
@@ -124,7 +124,7 @@ Result<Reply> Judge(const Request& request, const Answer& answer, std::string_vi
   if (LooksLikeHtml(answer)) {
     return Fail(ErrorCode::kProtocol, "the answer is an HTML page: " + std::string(kNotTheApi));
   }
-  auto document = ParseJson(answer.body, "");
+  auto document = ParseJson(answer.body, "", JsonRules::kForeign);
   if (!document) {
     return Fail(ErrorCode::kProtocol, "the answer of " + std::to_string(answer.body.size()) +
                                           " bytes is no complete JSON document (" + document.error().message +

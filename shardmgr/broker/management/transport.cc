@@ -41,8 +41,10 @@ struct Endpoint {
 
 std::optional<Error> CheckUrl(const std::string& url) {
   const auto wrong = [&url](const std::string& why) {
+    const std::size_t at = url.rfind('@');  // What stands before it may be a password.
     return Error{ErrorCode::kConfiguration,
-                 "'" + url + "' is no management URL: " + why + "; write it as http://HOST:15672",
+                 "'" + (at == std::string::npos ? url : "…" + url.substr(at)) + "' is no management URL: " + why +
+                     "; write it as http://HOST:15672",
                  {}};
   };
   if (!web::uri::validate(url)) return wrong("it is not a URL");
@@ -102,8 +104,7 @@ std::string Seconds(std::chrono::milliseconds time) {
 Error TimedOut(std::chrono::milliseconds timeout, bool answered) {
   return {ErrorCode::kTimeout,
           std::string(answered ? "the answer was not complete" : "there was no answer") + " within " +
-              Seconds(timeout) +
-              "; see whether the broker is overloaded or a firewall drops packets, or raise --timeout",
+              Seconds(timeout) + "; see whether the broker is overloaded or a firewall drops packets",
           {}};
 }
 

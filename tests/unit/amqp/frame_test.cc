@@ -189,6 +189,12 @@ TEST(ParseEndpoint, SaysWhatIsWrong) {
   }
 }
 
+TEST(ParseEndpoint, DoesNotRepeatAPassword) {
+  for (const char* bad : {"amqp://user:secret@host", "http://user:secret@host:1", "user:secret@host"}) {
+    EXPECT_EQ(ParseEndpoint(bad).error().ToString().find("secret"), std::string::npos) << bad;
+  }
+}
+
 TEST(AsInteger, ReadsIntegersAndDigitsAndNothingElse) {
   const Table table = Table::FromJson({{"n", 200}, {"s", "404"}, {"bad", "4x4"}, {"empty", ""}, {"d", 1.5}});
   const amqp_table_t view = table.view();

@@ -120,6 +120,7 @@ TEST_F(ProtocolTest, TellsARefusedLogin) {
   Reply(0, AMQP_CONNECTION_CLOSE_METHOD, amqp_connection_close_t{403, Bytes("ACCESS_REFUSED"), 0, 0});
   ASSERT_TRUE(over_);
   EXPECT_EQ(over_->code, ErrorCode::kUnauthorized);
+  EXPECT_NE(over_->message.find("--password-file"), std::string::npos) << "it says what to do";
 }
 
 TEST_F(ProtocolTest, SendsHeartbeatsAndEndsAfterTwoSilentIntervals) {
@@ -277,6 +278,42 @@ TEST_F(ProtocolTest, RefusesNamesThatWouldBreakTheFrame) {
   amqp_basic_publish_t method{0, Bytes("e"), Bytes(key), true, false};
   EXPECT_EQ(channel->Publish(method, amqp_basic_properties_t{}, "").error().code, ErrorCode::kInvalid);
   EXPECT_TRUE(Sent().empty());
+}
+
+TEST_F(ProtocolTest, SendsNothingOnAChannelThatCouldNotBeOpened) {
+  Reply(0, AMQP_CONNECTION_START_METHOD,
+        amqp_connection_start_t{0, 9, amqp_empty_table, Bytes("PLAIN"), Bytes("en_US")});
+  Reply(0, AMQP_CONNECTION_TUNE_METHOD, amqp_connection_tune_t{1, 131'072, 60});
+  Reply(0, AMQP_CONNECTION_OPEN_OK_METHOD, amqp_connection_open_ok_t{});
+  const auto first = OpenChannel();
+  const auto second = protocol_->OpenChannel();
+  EXPECT_FALSE(second->is_open());
+  std::optional<Error> answer;
+  amqp_basic_qos_t qos{0, 1, false};
+  second->Call(AMQP_BASIC_QOS_METHOD, &qos, AMQP_BASIC_QOS_OK_METHOD,
+               [&](Result<Method> reply) { answer = reply.error(); });
+  EXPECT_TRUE(Sent().empty());
+  protocol_->RunDeferred();
+  ASSERT_TRUE(answer);
+  EXPECT_NE(answer->message.find("all 1 channels are in use"), std::string::npos);
+  EXPECT_TRUE(first->is_open());
+}
+
+TEST_F(ProtocolTest, AConfirmMayDropTheHandlersItRunsIn) {
+  OpenConnection();
+  const auto channel = OpenChannel();
+  std::vector<std::uint64_t> confirmed;
+  ChannelHandlers handlers;
+  handlers.on_confirm = [&confirmed, channel, own = std::string(100, 'x')](std::uint64_t sequence, bool) {
+    channel->SetHandlers({});
+    confirmed.push_back(sequence + own.size() - 100);
+  };
+  channel->SetHandlers(handlers);
+  channel->StartConfirms();
+  Publish(*channel);
+  Publish(*channel);
+  Reply(1, AMQP_BASIC_ACK_METHOD, amqp_basic_ack_t{2, true});
+  EXPECT_EQ(confirmed, std::vector<std::uint64_t>{1});
 }
 
 TEST_F(ProtocolTest, ForgetTellsNobody) {

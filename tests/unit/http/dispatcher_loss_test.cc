@@ -141,9 +141,9 @@ TEST_F(DispatcherTest, TriesAgainWhenReturnedWhileTheRingSettles) {
   dispatcher_.OnReturn(now_, Token(0));
   dispatcher_.OnReturn(now_, Token(1));
   EXPECT_EQ(Status(1), 0);
-  EXPECT_EQ(Status(2), 502);
+  EXPECT_EQ(Status(2), 0) << "it reached no queue, so a POST may be sent again, too";
   Pass(Milliseconds(200));
-  EXPECT_GE(transport_.messages.size(), 3u);
+  EXPECT_GE(transport_.messages.size(), 4u);
 }
 
 TEST_F(DispatcherTest, NeverPublishesARequestWithoutEnd) {

@@ -62,7 +62,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{{200, "text/html", "<html>"}, "/api/queues", ErrorCode::kProtocol, "HTML"},
                     Case{{200, "application/json", ""}, "/api/queues", ErrorCode::kProtocol, "no body"},
                     Case{{200, "application/json", R"([{"name":)"}, "/api/queues", ErrorCode::kProtocol, "cut short"},
-                    Case{{200, "application/json", R"({"a":1,"a":2})"}, "/api/queues", ErrorCode::kProtocol, "JSON"}));
+                    Case{{200, "application/json", R"({"a":1 "b":2})"}, "/api/queues", ErrorCode::kProtocol, "JSON"}));
+
+// Queue arguments are any tenant's words: they must not spoil the list for everybody.
+TEST(Judge, TakesAnAnswerInWhichSomebodyWroteAKeyTwice) {
+  const Request request{"GET", "/api/queues", {}, {}, "reading"};
+  const auto reply = Judge(request, {200, "application/json", R"([{"a":1,"a":2}])"}, "ann");
+  ASSERT_TRUE(reply) << reply.error().ToString();
+}
 
 TEST(Judge, AcceptsAWriteWithoutABody) {
   const auto reply = Judge({"PUT", "/api/queues/x/y", {}, "{}", "declaring"}, {204, "", ""}, "ann");

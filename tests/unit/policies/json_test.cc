@@ -24,6 +24,22 @@ TEST(ParseJson, RefusesAKeyGivenTwiceAndNamesIt) {
             "the test: not valid JSON: line 2, column 22: the key \"key\" is given twice in one object; give it once");
 }
 
+TEST(ParseJson, LetsNobodySpoilTheBrokersAnswerForOthers) {
+  const std::string deep = std::string(100, '[') + "1" + std::string(100, ']');
+  const std::string text = R"([{"arguments": {"a": 1, "a": 2, "deep": )" + deep + R"(}, "name": "q"}, {"name": "r"}])";
+  EXPECT_FALSE(ParseJson(text, ""));
+  const auto parsed = ParseJson(text, "", JsonRules::kForeign);
+  ASSERT_TRUE(parsed) << parsed.error().ToString();
+  EXPECT_EQ((*parsed)[0]["arguments"]["a"], 2);
+  EXPECT_EQ((*parsed)[0]["name"], "q");
+  EXPECT_EQ((*parsed)[1]["name"], "r");
+  nlohmann::json inner = (*parsed)[0]["arguments"]["deep"];
+  std::size_t depth = 3;  // The list, the queue and its arguments are around it.
+  for (; inner.is_array(); ++depth) inner = nlohmann::json(inner[0]);
+  EXPECT_TRUE(inner.is_null());
+  EXPECT_EQ(depth, kMaxJsonDepth);
+}
+
 TEST(ParseJson, TakesTheSameKeyInDifferentObjects) { EXPECT_TRUE(ParseJson(R"([{"a":1},{"a":{"a":2}}])", "")); }
 
 TEST(ParseJson, SaysLineColumnAndWhatWasExpected) {

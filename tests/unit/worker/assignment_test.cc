@@ -62,11 +62,20 @@ TEST(ShardsToHold, HoldsNothingOfAnotherStream) {
   EXPECT_THAT(ShardsToHold(kSelf, kExchange, {"stream: shard.other - rabbit1@a - 0", "queue"}, {}, {}), IsEmpty());
 }
 
-TEST(PrefetchPerShard, SharesTheConcurrencyAndNeverGivesZero) {
-  EXPECT_EQ(PrefetchPerShard(16, 2), 8u);
-  EXPECT_EQ(PrefetchPerShard(2, 5), 1u);
-  EXPECT_EQ(PrefetchPerShard(16, 0), 16u);
-  EXPECT_EQ(PrefetchPerShard(1'000'000, 1), 65'535u);
+TEST(PrefetchPerShard, SharesTheConcurrencyAmongLocalShardsAndNeverGivesZero) {
+  const Identity self{"n1", "a"};
+  const auto prefetch = [&](unsigned concurrency, int local, int foreign) {
+    std::vector<std::string> shards;
+    for (int i = 0; i < local; ++i) shards.push_back(ShardName(kExchange, "n1", i));
+    for (int i = 0; i < foreign; ++i) shards.push_back(ShardName(kExchange, "n2", i));
+    return PrefetchPerShard(self, kExchange, concurrency, shards);
+  };
+  EXPECT_EQ(prefetch(16, 2, 0), 8u);
+  EXPECT_EQ(prefetch(16, 2, 4), 8u) << "what is covered for a while takes nothing from what stays";
+  EXPECT_EQ(prefetch(16, 0, 4), 4u);
+  EXPECT_EQ(prefetch(2, 5, 0), 1u);
+  EXPECT_EQ(prefetch(16, 0, 0), 16u);
+  EXPECT_EQ(prefetch(1'000'000, 1, 0), 65'535u);
 }
 
 // Workers look in any order, each at the state of the moment: every shard ends with a consumer,
