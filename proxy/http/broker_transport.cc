@@ -47,6 +47,7 @@ BrokerTransport::BrokerTransport(boost::asio::io_context& io, BrokerTransportOpt
       publish_link_(io.get_executor(), MakeLink("publish"),
                     {[this](const ConnectionPtr& connection) { PublishUp(connection); },
                      [this](const amqp::Endpoint& node, const Error& error, bool was_up) {
+                       stats_.publish_trouble.Set(error.ToString());
                        Log(LogLevel::kWarning, was_up ? "publishing connection lost" : "cannot connect to publish",
                            error, {{"endpoint", node.ToString()}});
                      },
@@ -58,7 +59,8 @@ BrokerTransport::BrokerTransport(boost::asio::io_context& io, BrokerTransportOpt
                      }}),
       consume_link_(io.get_executor(), MakeLink("consume"),
                     {[this](const ConnectionPtr& connection) { ConsumeUp(connection); },
-                     [](const amqp::Endpoint& node, const Error& error, bool was_up) {
+                     [this](const amqp::Endpoint& node, const Error& error, bool was_up) {
+                       stats_.replies_trouble.Set(error.ToString());
                        Log(LogLevel::kWarning, was_up ? "consuming connection lost" : "cannot connect to consume",
                            error, {{"endpoint", node.ToString()}});
                      },
@@ -137,6 +139,7 @@ void BrokerTransport::PublishClosed(const Error& error) {
   publish_channel_.reset();
   publish_ready_ = false;
   stats_.publish_up = false;
+  stats_.publish_trouble.Set(error.ToString());
   stats_.blocked = false;
   const bool missing = error.code == ErrorCode::kNotFound;
   stats_.exchange_missing = missing;
@@ -212,6 +215,7 @@ void BrokerTransport::StartConsuming(const std::string& queue) {
 void BrokerTransport::ConsumeClosed(const Error& error) {
   consume_channel_.reset();
   stats_.replies_up = false;
+  stats_.replies_trouble.Set(error.ToString());
   dispatcher_->OnReplyQueueDown(Clock::now());
   const auto connection = consume_link_.connection();
   if (!connection || !connection->is_open()) return;

@@ -13,6 +13,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -22,6 +24,23 @@
 
 namespace warren::proxy {
 
+/// Why there is no connection at the moment, for people. Set by the I/O thread, read by any.
+class LastTrouble {
+ public:
+  void Set(std::string text) {
+    const std::lock_guard lock(mutex_);
+    text_ = std::move(text);
+  }
+  std::string Get() const {
+    const std::lock_guard lock(mutex_);
+    return text_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string text_ = "not connected yet";
+};
+
 /// Counters of one I/O thread beside the dispatcher's.
 struct LaneStats {
   DispatcherStats dispatcher;
@@ -29,6 +48,7 @@ struct LaneStats {
   DispatcherStats::Count publish_reconnects{0}, consume_reconnects{0};
   std::atomic<std::int64_t> open_connections{0};
   std::atomic<bool> publish_up{false}, replies_up{false}, blocked{false}, exchange_missing{false};
+  LastTrouble publish_trouble, replies_trouble;
 };
 
 /// One finished request.

@@ -72,8 +72,8 @@ Result<void> Server::Open() {
 program::Readiness Server::Readiness() const {
   for (const auto& lane : stats_) {
     if (lane->exchange_missing) return {false, "the exchange " + options_.exchange + " does not exist"};
-    if (!lane->publish_up) return {false, "no connection to publish on"};
-    if (!lane->replies_up) return {false, "no connection to take replies on"};
+    if (!lane->publish_up) return {false, "no connection to publish on: " + lane->publish_trouble.Get()};
+    if (!lane->replies_up) return {false, "no connection to take replies on: " + lane->replies_trouble.Get()};
     if (lane->blocked) return {false, "the broker takes no messages (resource alarm)"};
   }
   return {true, ""};

@@ -167,6 +167,21 @@ BAD = {
 }
 
 
+# The thing that is wrong, which the stream's own condition has to name.
+BAD_WORDS = {
+    "bad.user": 'local-username "nobody-knows-me"',
+    "bad.key": 'routing-key "ten"',
+    "bad.kind": "has type direct",
+    "bad.zero": "shards-per-node is 0; it takes an integer from 1 to 1024",
+    "bad.negative": "shards-per-node is -1",
+    "bad.half": "shards-per-node is 1.5",
+    "bad.text": 'shards-per-node is "2"',
+    "bad.huge": "shards-per-node is",
+    "bad.unknown": "shards-per-node",
+    "bad.later": 'placement "stable", which is not supported yet',
+}
+
+
 def test_bad_definitions_spoil_their_own_stream_alone(cluster, clean, programs):
     for name, (definition, kind) in BAD.items():
         clean.declare_exchange(name, kind)
@@ -181,7 +196,7 @@ def test_bad_definitions_spoil_their_own_stream_alone(cluster, clean, programs):
         found = stream(program, name)
         assert not found["ready"], found
         messages = [condition["message"] for condition in found["conditions"] if condition["blocks"]]
-        assert messages and all(messages), found
+        assert any(BAD_WORDS[name] in message for message in messages), found
         assert not clean.shards(name)
     problems = json.dumps(get(program, "streams")["problems"])
     assert "badpattern" in problems and "not-there" in problems, problems
