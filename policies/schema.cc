@@ -11,6 +11,7 @@
 #include <valijson/validator.hpp>
 
 #include "policies/json.h"
+#include "policies/nearest.h"
 
 namespace warren::policies {
 namespace {
@@ -134,22 +135,6 @@ std::string Explain(const json& root_schema, const json& root_value, const Path&
                      schema->value("takes", "another value"));
 }
 
-/// Edits (insert, delete, replace) that make one word of the other.
-std::size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
-
 }  // namespace
 
 std::optional<std::string> FindSchemaViolation(SchemaId id, const json& value) {
@@ -162,20 +147,5 @@ std::optional<std::string> FindSchemaViolation(SchemaId id, const json& value) {
 }
 
 bool IsDefinitionKey(std::string_view key) { return Get(SchemaId::kDefinition).document["properties"].contains(key); }
-
-std::optional<std::string> NearestName(std::string_view name, const std::vector<std::string>& known) {
-  constexpr std::size_t kLongestName = 64;
-  if (name.size() > kLongestName) return std::nullopt;
-  std::optional<std::string> nearest;
-  std::size_t best = std::max<std::size_t>(2, name.size() / 3) + 1;
-  for (const std::string& candidate : known) {
-    const std::size_t distance = EditDistance(name, candidate);
-    if (distance < best) {
-      best = distance;
-      nearest = candidate;
-    }
-  }
-  return nearest;
-}
 
 }  // namespace warren::policies

@@ -24,7 +24,4 @@ std::optional<std::string> FindSchemaViolation(SchemaId id, const nlohmann::json
 /// Whether a stream definition has that key.
 bool IsDefinitionKey(std::string_view key);
 
-/// The name of `known` closest to `name`, when it is close enough to be what was meant.
-std::optional<std::string> NearestName(std::string_view name, const std::vector<std::string>& known);
-
 }  // namespace warren::policies

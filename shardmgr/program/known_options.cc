@@ -3,7 +3,9 @@
 #include "shardmgr/program/known_options.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
+
+#include "policies/nearest.h"
 
 namespace warren::program {
 namespace {
@@ -60,21 +62,6 @@ constexpr std::string_view kOptions[] = {
     "refresh",
 };
 
-std::size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
 }  // namespace
 
 bool IsKnownOption(std::string_view name) {
@@ -89,17 +76,7 @@ bool IsForeignVariable(std::string_view variable) {
 }
 
 std::string Nearest(std::string_view name, const std::vector<std::string>& candidates) {
-  std::string best;
-  std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
-  if (name.size() > 64) return best;
-  for (const std::string& candidate : candidates) {
-    const std::size_t distance = candidate.starts_with(name) ? 1 : Distance(name, candidate);
-    if (distance < best_distance) {
-      best = candidate;
-      best_distance = distance;
-    }
-  }
-  return best;
+  return NearestName(name, candidates).value_or(std::string());
 }
 
 }  // namespace warren::program
