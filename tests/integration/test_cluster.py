@@ -101,7 +101,7 @@ def test_ctl_and_diagnostics_reach_the_node_asked_for(cluster):
 def test_a_cluster_that_is_kept_starts_again_with_its_data(tmp_path):
     folder = str(tmp_path / "kept")
     started = time.monotonic()
-    subprocess.run([SCRIPT, "start", "--nodes", "2", "--dir", folder, "--with-parent", str(os.getpid())],
+    subprocess.run([SCRIPT, "start", "--dir", folder, "--with-parent", str(os.getpid())],
                    check=True, timeout=150)
     assert time.monotonic() - started < HEALTHY_WITHIN_S
     try:

@@ -324,6 +324,11 @@ def test_metrics_pass_promtool_and_vanish_with_their_stream(cluster, clean, prog
     clean.wait_shards(EXCHANGE, 6)
     amqp.publish_many(cluster.amqp[0], EXCHANGE, [f"k{number}" for number in range(60)])
     wait_until(lambda: program.metric("warren_shard_messages_ready", exchange=EXCHANGE) == 60, 20)
+
+    def has_rate():
+        amqp.publish_many(cluster.amqp[0], EXCHANGE, ["k"])
+        return program.metric("warren_shard_publish_messages_per_second", exchange=EXCHANGE) > 0
+    wait_until(has_rate, 30, "the rate of messages published shows")
     assert program.metric("warren_node_up") == 3
     assert program.metric("warren_shards", exchange=EXCHANGE, state="active") == 6
     assert program.metric("warren_actions_total", kind="bind-shard", outcome="done") == 6

@@ -276,7 +276,7 @@ def test_is_transparent_between_client_and_back_end(shards, programs, backend):
     proxy = programs.proxy(shards, EXCHANGE, "--expose-origin")
     programs.worker(shards, EXCHANGE, back.url)
     own = {"via", "date", "connection", "warren-node", "warren-shard", "warren-worker"}
-    for method in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"):
         for size in SIZES if method == "POST" else [0]:
             body = os.urandom(size)
             direct = http_client.request(back.port, method, "/a", [("X-A", b"\xe9")], body)
