@@ -2,8 +2,8 @@
 //
 // Precedence: command line > environment WARREN_<OPTION> > --config FILE > default. A key that
 // nobody knows is an error wherever it stands, names its place and the nearest known option.
-// Every value is checked in Parse, so the getters of Parsed cannot fail. Shared options (DESIGN
-// section 1) are taken in groups, so that they mean the same in every program.
+// Every value is checked in Parse, so the getters of Parsed cannot fail. Shared options are taken in
+// groups, so that they mean the same in every program.
 // Boost.Program_options is behind options.cc. Values only; no thread rules.
 #pragma once
 
