@@ -39,6 +39,7 @@ struct Exchange {
   bool auto_delete = false;
   bool internal = false;
   nlohmann::json arguments = nlohmann::json::object();
+  std::string policy;  ///< Name of the broker's own policy that applies; empty: none.
 };
 
 struct Queue {
@@ -56,6 +57,11 @@ struct Queue {
   std::optional<std::uint64_t> consumers;  ///< As above.
   std::optional<double> publish_per_second;
   std::optional<double> deliver_per_second;
+  std::optional<std::uint64_t> published;  ///< Messages published to it so far; up to one statistics interval old.
+  std::vector<std::string> members;        ///< Nodes that hold a quorum queue.
+  std::string policy;                      ///< Name of the broker's own policy that applies; empty: none.
+  std::string operator_policy;             ///< As above.
+  nlohmann::json policy_definition = nlohmann::json::object();  ///< What these two come to, by key.
 };
 
 struct Binding {
@@ -65,6 +71,13 @@ struct Binding {
   bool to_queue = true;  ///< false: the destination is an exchange.
   std::string routing_key;
   nlohmann::json arguments = nlohmann::json::object();
+};
+
+/// A policy of the broker (rabbitmqctl set_policy); not one of Warren's.
+struct BrokerPolicy {
+  std::string vhost;
+  std::string name;
+  nlohmann::json definition = nlohmann::json::object();
 };
 
 struct Topology {
@@ -77,6 +90,7 @@ struct Topology {
   std::vector<Queue> queues;
   std::vector<Binding> bindings;
   std::vector<Parameter> parameters;  ///< Global parameters whose names are Warren's.
+  std::vector<BrokerPolicy> policies;
 };
 
 }  // namespace warren

@@ -1,0 +1,55 @@
+// History: what a single observation does not show, gathered over many: since when a queue is unbound, and
+// since when it is empty; whether its drain gets on; whether a bound shard gets its messages.
+//
+// Fed by whoever observes, in the order of the observations; read by the planner. Kept in memory alone:
+// after a restart it is gathered again, which only makes decisions later. Holds queues that are named as
+// shards and are there, nothing else. Pure; one thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "shardmgr/model/topology.h"
+
+namespace warren {
+
+/// Times are those of observations (Topology::observed_at_ms); 0: it is not so.
+struct QueueHistory {
+  std::int64_t bound_since_ms = 0;    ///< First of the observations without a break that show a binding to an exchange.
+  std::int64_t unbound_since_ms = 0;  ///< As above, no binding but those that do not feed it.
+  /// First of the observations, later than the first unbound one and without a break, that show no message ready, none
+  /// unacknowledged and no consumer.
+  std::int64_t empty_since_ms = 0;
+  std::int64_t progress_at_ms = 0;  ///< When its messages last became fewer, or it became unbound.
+  std::uint64_t backlog = 0;        ///< Messages ready and unacknowledged, as last reported.
+  std::optional<std::uint64_t> published_at_epoch;  ///< Counter of messages published, when the epoch began.
+  bool place_lost = false;          ///< A second binding of it was removed: its place in a hash ring is empty.
+  std::int64_t rebound_at_ms = 0;   ///< When it was last bound anew because it got nothing.
+};
+
+class History {
+ public:
+  /// Takes note of an observation.
+  void Observe(const Topology& observed);
+
+  /// A binding of `queue` to `source` was deleted (event binding.deleted), whoever did it.
+  void NoteUnbound(std::string_view vhost, std::string_view source, std::string_view queue);
+  /// The coordinator has bound `queue` anew.
+  void NoteRebound(std::string_view vhost, std::string_view queue, std::int64_t at_ms);
+
+  /// Null for a queue that no observation showed.
+  const QueueHistory* Find(std::string_view vhost, std::string_view queue) const;
+  /// Since when published counters are compared; 0: no observation yet.
+  std::int64_t epoch_ms() const { return epoch_ms_; }
+
+ private:
+  using Key = std::pair<std::string, std::string>;  ///< vhost, queue
+  std::map<Key, QueueHistory, std::less<>> queues_;
+  std::int64_t epoch_ms_ = 0;
+};
+
+}  // namespace warren
