@@ -30,30 +30,26 @@ def pytest_runtest_makereport(item, call):
             module.warren_failed = True
 
 
-def _make_cluster(request):
+def _cluster(request):
     module = request.module
-    return Cluster(getattr(module, "CLUSTER_NODES", 3), getattr(module, "CLUSTER_PLUGINS", ()),
+    made = Cluster(getattr(module, "CLUSTER_NODES", 3), getattr(module, "CLUSTER_PLUGINS", ()),
                    getattr(module, "CLUSTER_STATISTICS_MS", 5000), getattr(module, "CLUSTER_SETTINGS", ()))
+    yield made
+    if getattr(request.node, "warren_failed", False):
+        print(made.log_tails())
+    made.stop()
 
 
 @pytest.fixture(scope="module")
 def cluster(request):
     """One cluster for all tests of the module."""
-    made = _make_cluster(request)
-    yield made
-    if getattr(request.node, "warren_failed", False):
-        print(made.log_tails())
-    made.stop()
+    yield from _cluster(request)
 
 
 @pytest.fixture
 def fresh_cluster(request):
     """A cluster for one test alone, for tests that change its membership."""
-    made = _make_cluster(request)
-    yield made
-    if getattr(request.node, "warren_failed", False):
-        print(made.log_tails())
-    made.stop()
+    yield from _cluster(request)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 
 from support.cluster import SCRIPT, Cluster
 from support.management import ManagementApi
+from support.ports import answers
 from support.waiting import wait_until
 
 CLUSTER_NODES = 3
@@ -91,6 +92,16 @@ def test_a_node_joins_and_is_forgotten(cluster):
     cluster.forget(3)
     assert sorted(ManagementApi(cluster.management[0]).nodes()) == cluster.names
     assert not os.path.exists(os.path.join(cluster.folder, "rabbit4"))
+
+
+def test_a_node_in_maintenance_refuses_clients_until_it_is_revived(cluster):
+    port = int(cluster.amqp[1].rpartition(":")[2])
+    cluster.drain(1)
+    assert not answers(port)
+    assert ManagementApi(cluster.management[0]).nodes()[cluster.names[1]], "it runs on"
+    cluster.revive(1)
+    assert answers(port)
+    wait_until(lambda: ManagementApi(cluster.management[1]).nodes() == dict.fromkeys(cluster.names, True), 10)
 
 
 def test_ctl_and_diagnostics_reach_the_node_asked_for(cluster):

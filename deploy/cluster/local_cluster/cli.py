@@ -78,7 +78,9 @@ def make_parser():
     stop = command("stop", "end the cluster and remove its folder")
     stop.add_argument("--keep", action="store_true", help="stop in order and keep the data")
     for name, text in (("kill", "kill -9 a node"), ("stop-node", "stop a node in order"),
-                       ("forget", "end a node, take it out of the cluster, remove its data")):
+                       ("forget", "end a node, take it out of the cluster, remove its data"),
+                       ("drain", "put a node into maintenance: it runs on, its listeners and client connections close"),
+                       ("revive", "take a node out of maintenance")):
         command(name, text).add_argument("node", metavar="NODE")
     for name, text in (("start-node", "start a node that was killed or stopped"), ("restart", "stop and start a node")):
         sub = command(name, text)
@@ -205,6 +207,8 @@ def execute(options):
     elif options.command == "restart":
         cluster.stop_node(name)
         cluster.start_node(name, options.timeout)
+    elif options.command in ("drain", "revive"):
+        cluster.maintain(name, options.command)
     elif options.command == "forget":
         cluster.forget_node(name)
     elif options.command == "join":

@@ -231,6 +231,13 @@ class Cluster:
         with self.change() as changed:
             del changed["nodes"][name]
 
+    def maintain(self, name, command):
+        """`rabbitmq-upgrade drain` or `revive` of one node."""
+        state = self.state()
+        result = node.tool(self.folder, name, state["epmd"]["port"], "rabbitmq-upgrade", [command], capture=True)
+        if result.returncode != 0:
+            raise ClusterError(f"rabbitmq-upgrade {command} on {name}: {(result.stderr or result.stdout).strip()}")
+
     def join(self, timeout_s):
         """Adds a node with the lowest free number and waits until all see it; returns its name."""
         known = self.state()["nodes"]

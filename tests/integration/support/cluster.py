@@ -73,6 +73,14 @@ class Cluster:
         self.command("forget", self.names[index])
         self.refresh()
 
+    def drain(self, index):
+        """Puts one node into maintenance."""
+        self.command("drain", self.names[index])
+
+    def revive(self, index):
+        """Takes one node out of maintenance."""
+        self.command("revive", self.names[index])
+
     def ctl(self, index, *arguments):
         """rabbitmqctl against one node; returns its standard output."""
         return self.command("ctl", self.names[index], *arguments)
