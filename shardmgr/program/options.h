@@ -119,6 +119,7 @@ class OptionSet {
   Result<Parsed> Parse(int argc, const char* const* argv, const char* const* environment) const;
 
   const std::string& program() const { return program_; }
+  const std::vector<Option>& options() const { return options_; }  ///< In the order of Help().
   std::string Help() const;
   std::string Version() const;  ///< "warren-coordinator 0.1.0"
 

@@ -4,6 +4,11 @@
 namespace warren::management {
 namespace {
 
+Result<void> Done(const Result<WriteOutcome>& written) {
+  if (!written) return tl::unexpected(written.error());
+  return {};
+}
+
 /// A queue-master-locator policy overrides the node that was asked for, and the answer does not tell.
 Result<void> DeclareOnItsNode(const Client& client, const Action& action) {
   auto declared = client.PutQueue(action.vhost, action.queue, action.declare_as, action.node);
@@ -17,27 +22,52 @@ Result<void> DeclareOnItsNode(const Client& client, const Action& action) {
               "declaring queue '" + action.queue + "' of virtual host '" + action.vhost + "'");
 }
 
-/// Where rejected and expired requests go, before any queue names it.
-Result<void> DeclareDeadLetterExchange(const Client& client, const Action& action) {
+/// Exchanges of Warren's own: warren.dead (headers), warren.draining (direct).
+Result<void> DeclareExchange(const Client& client, const Action& action, const char* type) {
   Exchange exchange;
   exchange.vhost = action.vhost;
   exchange.name = action.exchange;
-  exchange.type = "headers";
+  exchange.type = type;
   exchange.durable = true;
-  auto declared = client.PutExchange(exchange);
-  if (!declared) return tl::unexpected(declared.error());
-  return {};
+  return Done(client.PutExchange(exchange));
+}
+
+std::string Count(const std::optional<std::uint64_t>& count, std::string_view of_what) {
+  return (count ? std::to_string(*count) : std::string("an unknown number of")) + " " + std::string(of_what);
+}
+
+/// A quorum queue refuses if-empty and if-unused: its counts are read once more, right before it is deleted.
+Result<void> DeleteQuorumShard(const Client& client, const Action& action) {
+  auto queue = client.GetQueue(action.vhost, action.queue);
+  if (!queue && queue.error().code == ErrorCode::kNotFound) return {};
+  if (!queue) return tl::unexpected(queue.error());
+  if (queue->ready != 0u || queue->unacked != 0u || queue->consumers != 0u) {
+    return Fail(ErrorCode::kConflict,
+                "it is not empty and unused: it has " + Count(queue->ready, "messages ready, ") +
+                    Count(queue->unacked, "unacknowledged and ") + Count(queue->consumers, "consumers"),
+                "deleting queue '" + action.queue + "' of virtual host '" + action.vhost + "'");
+  }
+  return Done(client.DeleteQueue(action.vhost, action.queue, {}));
 }
 
 Result<void> Perform(const Client& client, const Action& action) {
   switch (action.kind) {
-    case ActionKind::kDeclareDeadLetterExchange: return DeclareDeadLetterExchange(client, action);
+    case ActionKind::kDeclareDeadLetterExchange: return DeclareExchange(client, action, "headers");
+    case ActionKind::kDeclareDrainExchange: return DeclareExchange(client, action, "direct");
     case ActionKind::kDeclareShard: return DeclareOnItsNode(client, action);
-    case ActionKind::kBindShard: {
-      auto bound = client.PutBinding(action.vhost, action.exchange, action.queue, action.routing_key);
-      if (!bound) return tl::unexpected(bound.error());
-      return {};
-    }
+    case ActionKind::kMarkDraining:
+      return Done(client.PutBinding(action.vhost, kDrainExchange, action.queue, action.routing_key));
+    case ActionKind::kUnbindShard:
+      return Done(
+          client.DeleteBinding(action.vhost, action.exchange, action.queue, action.routing_key, action.arguments));
+    case ActionKind::kBindShard:
+      return Done(client.PutBinding(action.vhost, action.exchange, action.queue, action.routing_key));
+    case ActionKind::kUnmarkDraining:
+      return Done(client.DeleteBinding(action.vhost, kDrainExchange, action.queue, action.routing_key,
+                                       nlohmann::json::object()));
+    case ActionKind::kDeleteShard:
+      if (action.declare_as.type == QueueType::kQuorum) return DeleteQuorumShard(client, action);
+      return Done(client.DeleteQueue(action.vhost, action.queue, {.empty = true, .unused = true}));
   }
   return Fail(ErrorCode::kInternal, "unknown kind of action", action.queue);
 }

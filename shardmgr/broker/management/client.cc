@@ -1,4 +1,4 @@
-// Client: construction, and everything that writes. Each write may be done again with the same effect.
+// Client: construction, and everything that sets or declares. Each write may be done again with the same effect.
 #include "shardmgr/broker/management/client.h"
 
 #include "shardmgr/broker/management/client_impl.h"
@@ -32,14 +32,6 @@ Result<WriteOutcome> Client::PutGlobalParameter(std::string_view name, const nlo
   return Write(impl_->caller,
                {"PUT", ApiPath({"global-parameters", name}), {}, {}, "setting global parameter " + Quoted(name)},
                {{"name", name}, {"value", value}});
-}
-
-Result<WriteOutcome> Client::DeleteGlobalParameter(std::string_view name) const {
-  auto reply = impl_->caller.Call(
-      {"DELETE", ApiPath({"global-parameters", name}), {}, {}, "clearing global parameter " + Quoted(name)});
-  if (reply) return WriteOutcome::kChanged;
-  if (reply.error().code == ErrorCode::kNotFound) return WriteOutcome::kUnchanged;
-  return tl::unexpected(reply.error());
 }
 
 Result<WriteOutcome> Client::PutQueue(std::string_view vhost, std::string_view name, const QueueTemplate& queue,

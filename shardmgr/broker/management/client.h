@@ -55,6 +55,12 @@ enum class WriteOutcome {
   kUnchanged,  ///< It was so already (204, or a delete that found nothing).
 };
 
+/// What must hold for a queue to be deleted; the broker checks it in the same step.
+struct DeleteIf {
+  bool empty = false;   ///< No message is ready. Unacknowledged ones do not count (all versions).
+  bool unused = false;  ///< It has no consumer.
+};
+
 /// Whether an observation can do without global parameters.
 enum class ParameterAccess {
   kRequired,  ///< A user without tag policymaker makes Observe fail with kForbidden.
@@ -72,7 +78,8 @@ class Client {
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
-  /// The whole cluster, in seven requests. `observed_at_ms` is taken before the first of them.
+  /// The whole cluster, in eight requests; the broker's own policies are left out where the user may not read them.
+  /// `observed_at_ms` is taken before the first of them.
   Result<Topology> Observe(ParameterAccess access = ParameterAccess::kRequired) const;
 
   /// Name and tags of the user (GET /api/whoami).
@@ -100,6 +107,16 @@ class Client {
   /// Declares `exchange.name` in `exchange.vhost`.
   Result<WriteOutcome> PutExchange(const Exchange& exchange) const;
 
+  /// Unbinds a queue: the binding with this routing key and exactly these arguments. What is not there, binding,
+  /// queue, exchange or virtual host, needs no unbinding: kUnchanged.
+  Result<WriteOutcome> DeleteBinding(std::string_view vhost, std::string_view exchange, std::string_view queue,
+                                     std::string_view routing_key, const nlohmann::json& arguments) const;
+  /// Deletes a queue; kUnchanged when there is none. kConflict: a condition does not hold. The broker refuses both
+  /// conditions for quorum queues (400).
+  Result<WriteOutcome> DeleteQueue(std::string_view vhost, std::string_view name, DeleteIf only_if) const;
+  /// Drops the messages that are ready; those unacknowledged stay. kNotFound when there is no such queue.
+  Result<void> PurgeQueue(std::string_view vhost, std::string_view name) const;
+
   /// One queue; kNotFound when it is not there.
   Result<Queue> GetQueue(std::string_view vhost, std::string_view name) const;
   /// Names of the queues bound to an exchange, without doubles, sorted. Empty also when the exchange is not
@@ -108,6 +125,9 @@ class Client {
                                                                  std::string_view exchange) const;
   /// Bindings of an exchange as source, keys and arguments included.
   Result<std::vector<Binding>> ListBindingsFromExchange(std::string_view vhost, std::string_view exchange) const;
+  /// Name and counts of the queues of a virtual host whose names contain `part`: those with most messages first,
+  /// at most 500. One request; cheaper than statistics, with counts of the same age.
+  Result<std::vector<Queue>> ListQueuesNamed(std::string_view vhost, std::string_view part) const;
   /// Consumers of one virtual host.
   Result<std::vector<Consumer>> ListConsumers(std::string_view vhost) const;
 

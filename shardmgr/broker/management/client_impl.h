@@ -26,7 +26,8 @@ struct Client::Impl {
 /// Fields asked for of each queue, binding and so on, so that answers stay small.
 inline constexpr std::string_view kQueueColumns =
     "vhost,name,node,leader,type,state,durable,auto_delete,exclusive,arguments,messages_ready,"
-    "messages_unacknowledged,consumers,message_stats.publish_details.rate,message_stats.deliver_get_details.rate";
+    "messages_unacknowledged,consumers,message_stats.publish,message_stats.publish_details.rate,"
+    "message_stats.deliver_get_details.rate,members,policy,operator_policy,effective_policy_definition";
 inline constexpr std::string_view kBindingColumns = "vhost,source,destination,destination_type,routing_key,arguments";
 
 }  // namespace warren::management

@@ -76,6 +76,9 @@ Error BadRequest(const Answer& answer) {
   if (Contains(reason, "inequivalent arg")) {
     return {ErrorCode::kConflict, "it is there already with other properties: " + reason, {}};
   }
+  if (reason.ends_with(" not empty") || reason.ends_with(" in use")) {  // queue.delete with if-empty, if-unused
+    return {ErrorCode::kConflict, reason, {}};
+  }
   if (Contains(reason, "could not be contacted")) {
     return {ErrorCode::kUnavailable, reason + "; it has to be a running node of this cluster", {}};
   }

@@ -1,14 +1,17 @@
-// Client: everything that reads. One observation is seven GETs, however many streams there are.
+// Client: everything that reads. One observation is eight GETs, however many streams there are.
 #include <chrono>
 
+#include "policies/names.h"
 #include "shardmgr/broker/management/client_impl.h"
 #include "shardmgr/broker/management/parse.h"
+#include "shardmgr/broker/management/paths.h"
 
 namespace warren::management {
 namespace {
 
 constexpr std::string_view kNodeColumns = "name,running,mem_alarm,disk_free_alarm,maintenance,being_drained";
-constexpr std::string_view kExchangeColumns = "vhost,name,type,durable,auto_delete,internal,arguments";
+constexpr std::string_view kExchangeColumns = "vhost,name,type,durable,auto_delete,internal,arguments,policy";
+constexpr std::string_view kPolicyColumns = "vhost,name,definition";
 
 std::int64_t NowMs() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
@@ -50,6 +53,13 @@ Result<Topology> Client::Observe(ParameterAccess access) const {
   auto bindings = impl_->Read({"bindings"}, kBindingColumns, "reading bindings", ParseBindings);
   if (!bindings) return tl::unexpected(bindings.error());
   seen.bindings = std::move(*bindings);
+
+  auto policies = impl_->Read({"policies"}, kPolicyColumns, "reading policies", ParseBrokerPolicies);
+  if (policies) {
+    seen.policies = std::move(*policies);
+  } else if (policies.error().code != ErrorCode::kForbidden) {
+    return tl::unexpected(policies.error());
+  }
 
   auto parameters = ListGlobalParameters();
   if (parameters) {
@@ -98,6 +108,21 @@ Result<std::vector<std::string>> Client::ListQueueBindingsFromExchange(std::stri
     if (binding.to_queue) queues.insert(binding.destination);
   }
   return std::vector<std::string>(queues.begin(), queues.end());
+}
+
+Result<std::vector<Queue>> Client::ListQueuesNamed(std::string_view vhost, std::string_view part) const {
+  const std::string what = "reading queues of virtual host '" + std::string(vhost) + "'";
+  const std::string query =
+      "disable_stats=true&enable_queue_totals=true&columns=vhost,name,messages_ready,messages_unacknowledged"
+      "&sort=messages&sort_reverse=true&page=1&page_size=500&name=" +
+      policies::PercentEncode(part);
+  auto reply = impl_->caller.Call({"GET", ApiPath({"queues", vhost}), query, {}, what});
+  if (!reply) return tl::unexpected(reply.error());
+  const auto items = reply->document.find("items");
+  if (items == reply->document.end()) return Fail(ErrorCode::kProtocol, "the answer has no items", what);
+  auto queues = ParseQueues(*items);
+  if (!queues) return tl::unexpected(queues.error().Within(what));
+  return queues;
 }
 
 Result<std::vector<Consumer>> Client::ListConsumers(std::string_view vhost) const {

@@ -6,7 +6,9 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "policies/error.h"
@@ -34,8 +36,16 @@ Result<std::vector<Exchange>> ParseExchanges(const nlohmann::json& document);
 Result<std::vector<Queue>> ParseQueues(const nlohmann::json& document);
 Result<Queue> ParseQueue(const nlohmann::json& document, std::string where);
 Result<std::vector<Binding>> ParseBindings(const nlohmann::json& document);
+/// The broker keeps an empty JSON object as an empty list, at any depth, and cannot tell them apart. No value of
+/// Warren's is a list, so the object is what was meant. Recursion is bounded by kMaxJsonDepth.
+void RestoreEmptyObjects(nlohmann::json& value);
 /// Warren's parameters only, ordered by name.
 Result<std::vector<Parameter>> ParseGlobalParameters(const nlohmann::json& document);
+Result<std::vector<BrokerPolicy>> ParseBrokerPolicies(const nlohmann::json& document);
+/// `properties_key` of the binding with this routing key and these arguments in an answer of GET
+/// /api/bindings/VHOST/e/EXCHANGE/q/QUEUE; nothing when there is none.
+Result<std::optional<std::string>> FindPropertiesKey(const nlohmann::json& document, std::string_view routing_key,
+                                                     const nlohmann::json& arguments);
 Result<std::vector<Consumer>> ParseConsumers(const nlohmann::json& document);
 Result<User> ParseUser(const nlohmann::json& document);
 

@@ -36,15 +36,6 @@ Node ReadNode(FieldReader& reader) {
   return node;
 }
 
-/// The broker keeps an empty JSON object as an empty list, at any depth, and cannot tell them apart. No value of
-/// ours is a list, so the object is what was meant. Recursion is bounded by kMaxJsonDepth.
-void RestoreEmptyObjects(nlohmann::json& value) {
-  if (value.is_array() && value.empty()) value = nlohmann::json::object();
-  for (auto& part : value) {
-    if (part.is_structured()) RestoreEmptyObjects(part);
-  }
-}
-
 std::vector<std::string> ReadTags(const FieldReader& reader) {
   std::vector<std::string> tags;
   const nlohmann::json* value = reader.Find("tags");
@@ -65,6 +56,13 @@ std::vector<std::string> ReadTags(const FieldReader& reader) {
 }
 
 }  // namespace
+
+void RestoreEmptyObjects(nlohmann::json& value) {
+  if (value.is_array() && value.empty()) value = nlohmann::json::object();
+  for (auto& part : value) {
+    if (part.is_structured()) RestoreEmptyObjects(part);
+  }
+}
 
 Result<Overview> ParseOverview(const nlohmann::json& document) {
   FieldReader reader(document, "overview");

@@ -1,4 +1,4 @@
-// Parsers for what lives in virtual hosts: exchanges, queues, bindings, consumers.
+// Parsers for what lives in virtual hosts: exchanges, queues, bindings, policies, consumers.
 #include "shardmgr/broker/management/parse.h"
 #include "shardmgr/broker/management/parse_list.h"
 
@@ -14,19 +14,41 @@ Exchange ReadExchange(FieldReader& reader) {
   exchange.auto_delete = reader.BoolOr("auto_delete", false);
   exchange.internal = reader.BoolOr("internal", false);
   exchange.arguments = reader.ObjectOr("arguments");
+  exchange.policy = reader.StringOr("policy");
   return exchange;
 }
 
-/// message_stats.<name>_details.rate, where the broker has measured it.
-std::optional<double> ReadRate(const FieldReader& reader, std::string_view name) {
+/// message_stats.<steps…>, where the broker has measured it; else null.
+const nlohmann::json* FindStatistic(const FieldReader& reader, std::initializer_list<std::string> steps) {
   const nlohmann::json* value = reader.Find("message_stats");
-  for (const std::string& step : {std::string(name) + "_details", std::string("rate")}) {
-    if (value == nullptr || !value->is_object()) return std::nullopt;
+  for (const std::string& step : steps) {
+    if (value == nullptr || !value->is_object()) return nullptr;
     const auto found = value->find(step);
     value = found == value->end() ? nullptr : &*found;
   }
+  return value;
+}
+
+std::optional<double> ReadRate(const FieldReader& reader, const std::string& name) {
+  const nlohmann::json* value = FindStatistic(reader, {name + "_details", "rate"});
   if (value == nullptr || !value->is_number()) return std::nullopt;
   return value->get<double>();
+}
+
+std::optional<std::uint64_t> ReadTotal(const FieldReader& reader, const std::string& name) {
+  const nlohmann::json* value = FindStatistic(reader, {name});
+  if (value == nullptr || !value->is_number_unsigned()) return std::nullopt;
+  return value->get<std::uint64_t>();
+}
+
+std::vector<std::string> ReadStrings(const FieldReader& reader, std::string_view name) {
+  std::vector<std::string> strings;
+  const nlohmann::json* list = reader.Find(name);
+  if (list == nullptr || !list->is_array()) return strings;
+  for (const auto& entry : *list) {
+    if (entry.is_string()) strings.push_back(entry.get<std::string>());
+  }
+  return strings;
 }
 
 Queue ReadQueue(FieldReader& reader) {
@@ -47,6 +69,11 @@ Queue ReadQueue(FieldReader& reader) {
   queue.consumers = reader.OptionalCount("consumers");
   queue.publish_per_second = ReadRate(reader, "publish");
   queue.deliver_per_second = ReadRate(reader, "deliver_get");
+  queue.published = ReadTotal(reader, "publish");
+  queue.members = ReadStrings(reader, "members");
+  queue.policy = reader.StringOr("policy");
+  queue.operator_policy = reader.StringOr("operator_policy");
+  queue.policy_definition = reader.ObjectOr("effective_policy_definition");
   return queue;
 }
 
@@ -59,6 +86,14 @@ Binding ReadBinding(FieldReader& reader) {
   binding.routing_key = reader.NeedString("routing_key");
   binding.arguments = reader.ObjectOr("arguments");
   return binding;
+}
+
+BrokerPolicy ReadPolicy(FieldReader& reader) {
+  BrokerPolicy policy;
+  policy.vhost = reader.NeedString("vhost");
+  policy.name = reader.NeedString("name");
+  policy.definition = reader.ObjectOr("definition");
+  return policy;
 }
 
 Consumer ReadConsumer(FieldReader& reader) {
@@ -96,6 +131,23 @@ Result<Queue> ParseQueue(const nlohmann::json& document, std::string where) {
 
 Result<std::vector<Binding>> ParseBindings(const nlohmann::json& document) {
   return ParseList<Binding>(document, "bindings", ReadBinding);
+}
+
+Result<std::vector<BrokerPolicy>> ParseBrokerPolicies(const nlohmann::json& document) {
+  return ParseList<BrokerPolicy>(document, "policies", ReadPolicy);
+}
+
+Result<std::optional<std::string>> FindPropertiesKey(const nlohmann::json& document, std::string_view routing_key,
+                                                     const nlohmann::json& arguments) {
+  std::optional<std::string> key;
+  auto all = ParseList<bool>(document, "bindings", [&](FieldReader& reader) {
+    const bool matches = reader.NeedString("routing_key") == routing_key && reader.ObjectOr("arguments") == arguments;
+    const std::string found = reader.NeedString("properties_key");
+    if (matches) key = found;
+    return matches;
+  });
+  if (!all) return tl::unexpected(all.error());
+  return key;
 }
 
 Result<std::vector<Consumer>> ParseConsumers(const nlohmann::json& document) {

@@ -116,5 +116,49 @@ TEST(ParseUser, ReadsTagsAsListAndAsText) {
   EXPECT_TRUE(ParseUser(json::parse(R"({"name":"g","tags":""})"))->tags.empty());
 }
 
+TEST(ParseQueues, ReadsTotalsMembersAndPolicies) {
+  const auto queues = ParseQueues(json::parse(R"([{"vhost":"/","name":"q","leader":"a@h","members":["a@h","b@h"],
+      "type":"quorum","policy":"p","operator_policy":"o","effective_policy_definition":{"max-length":5},
+      "message_stats":{"publish":7,"publish_details":{"rate":0.5}}},
+      {"vhost":"/","name":"new","effective_policy_definition":[]}])"));
+  ASSERT_TRUE(queues) << queues.error().ToString();
+  const Queue& queue = queues->at(0);
+  EXPECT_EQ(queue.published, 7u);
+  EXPECT_EQ(queue.publish_per_second, 0.5);
+  EXPECT_EQ(queue.members, (std::vector<std::string>{"a@h", "b@h"}));
+  EXPECT_EQ(queue.policy, "p");
+  EXPECT_EQ(queue.operator_policy, "o");
+  EXPECT_EQ(queue.policy_definition, json::parse(R"({"max-length":5})"));
+  const Queue& fresh = queues->at(1);
+  EXPECT_FALSE(fresh.published);
+  EXPECT_TRUE(fresh.members.empty() && fresh.policy.empty());
+  EXPECT_EQ(fresh.policy_definition, json::object());
+}
+
+TEST(ParseExchanges, ReadsThePolicyThatApplies) {
+  const auto exchanges = ParseExchanges(json::parse(R"([{"vhost":"/","name":"e","type":"x-random","policy":"p"}])"));
+  ASSERT_TRUE(exchanges);
+  EXPECT_EQ(exchanges->at(0).policy, "p");
+}
+
+TEST(ParseBrokerPolicies, ReadsNameAndDefinition) {
+  const auto policies =
+      ParseBrokerPolicies(json::parse(R"([{"vhost":"v","name":"p","definition":{"shards-per-node":2}}])"));
+  ASSERT_TRUE(policies);
+  EXPECT_EQ(policies->at(0).vhost, "v");
+  EXPECT_EQ(policies->at(0).definition["shards-per-node"], 2);
+}
+
+TEST(FindPropertiesKey, TellsBindingsWithOtherArgumentsApart) {
+  const json bindings = json::parse(R"([
+      {"routing_key":"1","arguments":{},"properties_key":"1"},
+      {"routing_key":"1","arguments":{"a":1},"properties_key":"1~5hoB1A"}])");
+  EXPECT_EQ(*FindPropertiesKey(bindings, "1", json::object()), "1");
+  EXPECT_EQ(*FindPropertiesKey(bindings, "1", {{"a", 1}}), "1~5hoB1A");
+  EXPECT_EQ(*FindPropertiesKey(bindings, "2", json::object()), std::nullopt);
+  EXPECT_EQ(*FindPropertiesKey(json::array(), "1", json::object()), std::nullopt);
+  EXPECT_FALSE(FindPropertiesKey(json::parse(R"([{"routing_key":"1"}])"), "1", json::object()));
+}
+
 }  // namespace
 }  // namespace warren::management
