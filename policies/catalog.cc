@@ -20,9 +20,11 @@ struct Catalog::Impl {
   std::vector<Pattern> patterns;                                                   ///< Of `policies`, same order.
   std::map<std::string, std::pair<std::size_t, std::size_t>, std::less<>> ranges;  ///< vhost -> [first, last)
   std::map<std::string, Result<StreamSpec>, std::less<>> definitions;
+  std::vector<std::string> drained_nodes;
 
   void AddDefinitions(const std::map<std::string, const Parameter*>& given, const Globals& globals);
   void AddPolicies(std::vector<Policy> valid);
+  void AddNodes(const std::map<std::string, const Parameter*>& given);
   Resolution ResolveThrough(const Policy& policy) const;
 };
 
@@ -33,6 +35,7 @@ struct Sorted {
   std::map<std::string, const Parameter*> definitions;
   std::map<std::pair<std::string, std::string>, const Parameter*> policies;
   std::map<std::string, const Parameter*> globals;
+  std::map<std::string, const Parameter*> nodes;
 };
 
 Error InSource(Error error, const Parameter& parameter) {
@@ -51,6 +54,8 @@ Sorted Sort(const std::vector<Parameter>& parameters, std::vector<Error>& proble
       sorted.definitions[name->name] = &parameter;
     } else if (name->kind == ParameterKind::kPolicy) {
       sorted.policies[{name->vhost, name->name}] = &parameter;
+    } else if (name->kind == ParameterKind::kNode) {
+      sorted.nodes[name->name] = &parameter;
     } else {
       sorted.globals[name->name] = &parameter;
     }
@@ -105,6 +110,16 @@ void Catalog::Impl::AddPolicies(std::vector<Policy> valid) {
   }
 }
 
+void Catalog::Impl::AddNodes(const std::map<std::string, const Parameter*>& given) {
+  for (const auto& [node, parameter] : given) {
+    if (auto valid = ValidateNode(node, parameter->value); !valid) {
+      problems.push_back(InSource(valid.error(), *parameter));
+    } else if (parameter->value["drain"] == true) {
+      drained_nodes.push_back(node);
+    }
+  }
+}
+
 Catalog Catalog::Build(const std::vector<Parameter>& parameters) {
   Catalog catalog;
   Impl& impl = *catalog.impl_;
@@ -121,6 +136,7 @@ Catalog Catalog::Build(const std::vector<Parameter>& parameters) {
     valid.push_back(*std::move(policy));
   }
   impl.AddPolicies(std::move(valid));
+  impl.AddNodes(sorted.nodes);
   std::sort(impl.problems.begin(), impl.problems.end(), [](const Error& a, const Error& b) {
     return std::tie(a.context, a.message) < std::tie(b.context, b.message);
   });
@@ -171,6 +187,8 @@ std::optional<Resolution> Catalog::Resolve(std::string_view vhost, std::string_v
 
 const std::vector<Error>& Catalog::problems() const { return impl_->problems; }
 const std::vector<Policy>& Catalog::policies() const { return impl_->policies; }
+
+const std::vector<std::string>& Catalog::drained_nodes() const { return impl_->drained_nodes; }
 
 std::vector<std::string> Catalog::definition_names() const {
   std::vector<std::string> names;

@@ -52,6 +52,8 @@ class Catalog {
   const std::vector<Error>& problems() const;   ///< One per invalid parameter; context names it and its source.
   const std::vector<Policy>& policies() const;  ///< Valid ones, by vhost, priority (descending), name.
   std::vector<std::string> definition_names() const;
+  /// Nodes that are to be empty of shards (stream-node.<node> with drain true); sorted.
+  const std::vector<std::string>& drained_nodes() const;
 
  private:
   struct Impl;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <tuple>
 
 namespace warren {
 
@@ -20,6 +21,7 @@ namespace {
 constexpr std::string_view kDefinitionPrefix = "stream-definition.";
 constexpr std::string_view kPolicyPrefix = "stream-policy.";
 constexpr std::string_view kGlobalPrefix = "stream.";
+constexpr std::string_view kNodePrefix = "stream-node.";
 
 bool IsUnreserved(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '~';
@@ -85,29 +87,31 @@ std::string PolicyParameterName(std::string_view vhost, std::string_view name) {
   return fmt::format("{}{}.{}", kPolicyPrefix, PercentEncode(vhost), name);
 }
 std::string GlobalParameterName(std::string_view key) { return fmt::format("{}{}", kGlobalPrefix, key); }
+std::string NodeParameterName(std::string_view node) { return fmt::format("{}{}", kNodePrefix, node); }
 
 bool IsOurParameter(std::string_view parameter) {
   return parameter.starts_with(kDefinitionPrefix) || parameter.starts_with(kPolicyPrefix) ||
-         parameter.starts_with(kGlobalPrefix);
+         parameter.starts_with(kGlobalPrefix) || parameter.starts_with(kNodePrefix);
 }
 
 Result<ParameterName> ParseParameterName(std::string_view parameter) {
   if (parameter.starts_with(kPolicyPrefix)) return ParsePolicyName(parameter);
   if (!IsOurParameter(parameter)) {
     return Fail(ErrorCode::kInvalid,
-                "the name is not one of stream-definition.<name>, stream-policy.<vhost>.<name> and stream.<key>",
+                "the name is not one of stream-definition.<name>, stream-policy.<vhost>.<name>, stream-node.<node> and "
+                "stream.<key>",
                 std::string(parameter));
   }
-  const bool definition = parameter.starts_with(kDefinitionPrefix);
-  const std::string_view name = parameter.substr((definition ? kDefinitionPrefix : kGlobalPrefix).size());
+  const auto [prefix, kind, what] = parameter.starts_with(kDefinitionPrefix)
+                                        ? std::tuple(kDefinitionPrefix, ParameterKind::kDefinition, "name")
+                                    : parameter.starts_with(kNodePrefix)
+                                        ? std::tuple(kNodePrefix, ParameterKind::kNode, "node's name")
+                                        : std::tuple(kGlobalPrefix, ParameterKind::kGlobal, "key");
+  const std::string_view name = parameter.substr(prefix.size());
   if (name.empty()) {
-    return Fail(ErrorCode::kInvalid,
-                definition ? "a name is expected after the dot"
-                           : "a key is expected after the "
-                             "dot",
-                std::string(parameter));
+    return Fail(ErrorCode::kInvalid, fmt::format("a {} is expected after the dot", what), std::string(parameter));
   }
-  return ParameterName{definition ? ParameterKind::kDefinition : ParameterKind::kGlobal, {}, std::string(name)};
+  return ParameterName{kind, {}, std::string(name)};
 }
 
 std::string Describe(const ParameterName& name) {
@@ -115,6 +119,7 @@ std::string Describe(const ParameterName& name) {
     case ParameterKind::kDefinition: return fmt::format("stream definition '{}'", name.name);
     case ParameterKind::kPolicy: return fmt::format("stream policy '{}' of vhost '{}'", name.name, name.vhost);
     case ParameterKind::kGlobal: return fmt::format("global default 'stream.{}'", name.name);
+    case ParameterKind::kNode: return fmt::format("stream node '{}'", name.name);
   }
   return name.name;
 }

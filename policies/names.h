@@ -3,6 +3,7 @@
 //   stream-definition.<name>
 //   stream-policy.<vhost, percent-encoded>.<name>
 //   stream.<key>
+//   stream-node.<node>
 //
 // A dot ends the encoded vhost, so a dot in a vhost is encoded too. Names of definitions and policies
 // are taken as they are. Pure; safe from any thread.
@@ -22,13 +23,13 @@ bool IsReservedExchange(std::string_view exchange);
 
 namespace policies {
 
-enum class ParameterKind { kDefinition, kPolicy, kGlobal };
+enum class ParameterKind { kDefinition, kPolicy, kGlobal, kNode };
 
 /// What a parameter's name says.
 struct ParameterName {
   ParameterKind kind = ParameterKind::kDefinition;
   std::string vhost;  ///< kPolicy only; decoded.
-  std::string name;   ///< Of the definition or policy; of a global, the key.
+  std::string name;   ///< Of the definition, policy or node; of a global, the key.
 
   bool operator==(const ParameterName&) const = default;
 };
@@ -36,6 +37,7 @@ struct ParameterName {
 std::string DefinitionParameterName(std::string_view name);
 std::string PolicyParameterName(std::string_view vhost, std::string_view name);
 std::string GlobalParameterName(std::string_view key);
+std::string NodeParameterName(std::string_view node);
 
 /// Whether a parameter of that name is Warren's at all, be it right or wrong.
 bool IsOurParameter(std::string_view parameter);

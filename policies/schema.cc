@@ -48,6 +48,10 @@ const Compiled& Get(SchemaId id) {
     static const std::unique_ptr<Compiled> policy = Compile(SchemaId::kPolicy);
     return *policy;
   }
+  if (id == SchemaId::kNode) {
+    static const std::unique_ptr<Compiled> node = Compile(SchemaId::kNode);
+    return *node;
+  }
   static const std::unique_ptr<Compiled> global = Compile(SchemaId::kGlobal);
   return *global;
 }
@@ -142,7 +146,7 @@ std::optional<std::string> FindSchemaViolation(SchemaId id, const json& value) {
   valijson::ValidationResults results;
   const valijson::adapters::NlohmannJsonAdapter target(value);
   if (validator.validate(Get(id).schema, target, &results)) return std::nullopt;
-  const SchemaId explained_by = id == SchemaId::kPolicy ? SchemaId::kPolicy : SchemaId::kDefinition;
+  const SchemaId explained_by = id == SchemaId::kGlobal ? SchemaId::kDefinition : id;
   return Explain(Get(explained_by).document, value, InnermostComplaint(results));
 }
 

@@ -13,7 +13,7 @@
 
 namespace warren::policies {
 
-enum class SchemaId { kDefinition, kPolicy, kGlobal };
+enum class SchemaId { kDefinition, kPolicy, kGlobal, kNode };
 
 /// The schema's text, as published.
 std::string_view SchemaText(SchemaId id);

@@ -42,7 +42,7 @@ Result<void> Check(SchemaId schema, const json& value, const std::string& contex
   if (auto violation = FindSchemaViolation(schema, value)) {
     return Fail(ErrorCode::kInvalid, *std::move(violation), context);
   }
-  if (schema == SchemaId::kPolicy) return {};
+  if (schema == SchemaId::kPolicy || schema == SchemaId::kNode) return {};
   if (auto problem = FindKeyProblem(value)) return Fail(ErrorCode::kInvalid, *std::move(problem), context);
   return {};
 }
@@ -68,6 +68,10 @@ Result<void> ValidatePolicy(std::string_view vhost, std::string_view name, const
   return {};
 }
 
+Result<void> ValidateNode(std::string_view node, const json& value) {
+  return Check(SchemaId::kNode, value, Context(ParameterKind::kNode, {}, node));
+}
+
 Result<void> ValidateParameter(const Parameter& parameter) {
   const auto name = ParseParameterName(parameter.name);
   if (!name) return tl::unexpected(name.error());
@@ -75,6 +79,7 @@ Result<void> ValidateParameter(const Parameter& parameter) {
     case ParameterKind::kDefinition: return ValidateDefinition(name->name, parameter.value);
     case ParameterKind::kPolicy: return ValidatePolicy(name->vhost, name->name, parameter.value);
     case ParameterKind::kGlobal: return ValidateGlobal(name->name, parameter.value);
+    case ParameterKind::kNode: return ValidateNode(name->name, parameter.value);
   }
   return Fail(ErrorCode::kInternal, "unknown kind of parameter", parameter.name);
 }

@@ -1,4 +1,4 @@
-// Validators of single definitions, policies and global defaults: for warrenctl before it writes one,
+// Validators of single definitions, policies, global defaults and nodes: for warrenctl before it writes one,
 // and for the catalog when it reads them all.
 //
 // The schema first (schema.h), then what no schema can say. Messages carry the parameter as context.
@@ -23,7 +23,10 @@ Result<void> ValidatePolicy(std::string_view vhost, std::string_view name, const
 /// A value for parameter stream.<key>; unknown keys are errors.
 Result<void> ValidateGlobal(std::string_view key, const nlohmann::json& value);
 
-/// Any of the three, by the parameter's name; a name that is not Warren's is an error.
+/// A value for parameter stream-node.<node>.
+Result<void> ValidateNode(std::string_view node, const nlohmann::json& value);
+
+/// Any of the four, by the parameter's name; a name that is not Warren's is an error.
 Result<void> ValidateParameter(const Parameter& parameter);
 
 /// A validated policy as a value.

@@ -1,5 +1,6 @@
-// From shards to steps: the dead-letter exchange, then all declares, then all binds, each index-major
-// over the nodes (the order `shards` already has).
+// From candidates to steps, in this order: what has to be there first; declares and binds, index-major over
+// the nodes; shards nobody wants leave the exchange, highest index first; one shard is repaired; what is
+// empty is deleted. A binding is removed only while another shard that serves stays bound.
 #include <fmt/format.h>
 
 #include "policies/json.h"
@@ -8,52 +9,204 @@
 namespace warren {
 namespace {
 
-Action MakeAction(const StreamContext& context, ActionKind kind, const Shard& shard) {
-  Action action;
-  action.kind = kind;
-  action.vhost = context.plan.vhost;
-  action.exchange = context.plan.exchange;
-  action.queue = shard.queue;
-  action.node = shard.node;
-  return action;
-}
+class ActionPlanner {
+ public:
+  ActionPlanner(StreamContext& context, const BindingChoice& binding)
+      : context_(context), binding_(binding), actions_(context.plan.actions) {
+    for (const Candidate& candidate : context.candidates) serving_ += candidate.Serves() ? 1 : 0;
+  }
 
-/// Each stream declares it for itself, so that its actions are complete without those of others; doing it
-/// twice does no harm.
-bool NeedsDeadLetterExchange(const StreamContext& context) {
-  return context.spec().http && !context.cluster.placeable().empty() &&
-         context.vhost.FindExchange(kDeadLetterExchange) == nullptr;
-}
+  void Plan() {
+    if (context_.plan.spec && !context_.exchange_gone) {
+      AddDeadLetterExchange();
+      AddDeclares();
+      AddBinds();
+      AddUnmarks();
+    }
+    AddRemovals();
+    if (!growing_) AddRepair();
+    AddDeletes();
+  }
 
-bool Blocked(const StreamPlan& plan) {
-  return std::any_of(plan.conditions.begin(), plan.conditions.end(), [](const Condition& c) { return c.blocks; });
-}
+ private:
+  Action Make(ActionKind kind, const Candidate& candidate) const {
+    Action action;
+    action.kind = kind;
+    action.vhost = context_.plan.vhost;
+    action.exchange = context_.plan.exchange;
+    action.queue = candidate.shard.queue;
+    const bool by_home = kind == ActionKind::kDeleteShard && candidate.queue != nullptr;
+    action.node = context_.cluster.Via(by_home ? candidate.queue->node : candidate.shard.node);
+    return action;
+  }
+
+  void Add(ActionKind kind, const Candidate& candidate, std::string key = {}, nlohmann::json arguments = {}) {
+    Action action = Make(kind, candidate);
+    action.routing_key = std::move(key);
+    if (arguments.is_object()) action.arguments = std::move(arguments);
+    if (!action.node.empty()) actions_.push_back(std::move(action));
+  }
+
+  void AddExchange(ActionKind kind, const char* name) {
+    if (context_.vhost.FindExchange(name) != nullptr) return;
+    Action action;
+    action.kind = kind;
+    action.vhost = context_.plan.vhost;
+    action.exchange = name;
+    action.node = context_.cluster.Via({});
+    if (!action.node.empty()) actions_.push_back(std::move(action));
+  }
+
+  /// Each stream declares it for itself, so that its actions are complete without those of others; doing it
+  /// twice does no harm.
+  void AddDeadLetterExchange() {
+    if (context_.spec().http) AddExchange(ActionKind::kDeclareDeadLetterExchange, kDeadLetterExchange);
+  }
+
+  void AddDeclares() {
+    const QueueTemplate declare_as = CompleteTemplate(context_.spec());
+    for (const Candidate& candidate : context_.candidates) {
+      if (candidate.shard.state != ShardState::kMissing) continue;
+      growing_ = true;
+      Add(ActionKind::kDeclareShard, candidate);
+      actions_.back().declare_as = declare_as;
+    }
+  }
+
+  /// A shard that nothing can be done about but to use it where it is (misplaced) is bound as well.
+  void AddBinds() {
+    for (const Candidate& candidate : context_.candidates) {
+      const ShardState state = candidate.shard.state;
+      const bool usable = state == ShardState::kMissing || state == ShardState::kDeclared ||
+                          (state == ShardState::kMisplaced && candidate.repair == Repair::kNone);
+      if (!usable || candidate.bound()) continue;
+      growing_ = true;
+      Add(ActionKind::kBindShard, candidate, binding_.key);
+    }
+  }
+
+  /// Marked, and wanted again as it is.
+  void AddUnmarks() {
+    for (const Candidate& candidate : context_.candidates) {
+      const ShardState state = candidate.shard.state;
+      if (state != ShardState::kActive && state != ShardState::kDeclared) continue;
+      for (const Binding* marker : candidate.markers) {
+        Add(ActionKind::kUnmarkDraining, candidate, marker->routing_key, marker->arguments);
+      }
+    }
+  }
+
+  void AddUnbinds(const Candidate& candidate, const std::string* but_key = nullptr) {
+    for (const Binding* binding : candidate.bindings) {
+      if (but_key != nullptr && binding->routing_key == *but_key && binding->arguments.empty()) continue;
+      Add(ActionKind::kUnbindShard, candidate, binding->routing_key, binding->arguments);
+    }
+  }
+
+  void AddMark(const Candidate& candidate) {
+    if (candidate.markers.empty()) Add(ActionKind::kMarkDraining, candidate, context_.plan.exchange);
+  }
+
+  /// Whether the exchange keeps a shard when this one is unbound; if so, it counts as gone.
+  bool Spare(const Candidate& candidate) {
+    if (context_.removing || context_.exchange_gone || !candidate.Serves()) return true;
+    if (serving_ < 2) return false;
+    --serving_;
+    return true;
+  }
+
+  /// Unwanted shards that are bound, highest index first: what was bound last moves the fewest keys.
+  void AddRemovals() {
+    std::vector<const Candidate*> leaving;
+    bool mark = false;
+    for (auto candidate = context_.candidates.rbegin(); candidate != context_.candidates.rend(); ++candidate) {
+      const bool unwanted = !candidate->wanted && candidate->shard.state == ShardState::kDraining;
+      if (!unwanted || !candidate->bound() || !Spare(*candidate)) continue;
+      leaving.push_back(&*candidate);
+      mark = mark || !candidate->differences.empty();
+    }
+    if (mark) AddExchange(ActionKind::kDeclareDrainExchange, kDrainExchange);
+    for (const Candidate* candidate : leaving) {
+      if (!candidate->differences.empty()) AddMark(*candidate);
+    }
+    for (const Candidate* candidate : leaving) AddUnbinds(*candidate);
+  }
+
+  bool Replacing() const {
+    return std::any_of(context_.candidates.begin(), context_.candidates.end(), [](const Candidate& candidate) {
+      return candidate.wanted && candidate.shard.state == ShardState::kDraining;
+    });
+  }
+
+  /// One shard a plan, the most urgent repair first; of those that are to be re-created one after the other.
+  void AddRepair() {
+    const Candidate* next = nullptr;
+    for (const Candidate& candidate : context_.candidates) {
+      if (candidate.repair == Repair::kNone || context_.cluster.Via({}).empty()) continue;
+      const bool recreate = candidate.repair == Repair::kTemplate || candidate.repair == Repair::kPlacement;
+      if (recreate && Replacing()) continue;
+      if (next == nullptr || candidate.repair < next->repair) next = &candidate;
+    }
+    if (next == nullptr) return;
+    if (next->repair == Repair::kTemplate || next->repair == Repair::kPlacement) return Withdraw(*next);
+    Rebind(*next);
+  }
+
+  /// Out of the exchange, to be deleted when it is empty and declared again.
+  void Withdraw(const Candidate& candidate) {
+    if (!Spare(candidate)) return;
+    if (candidate.repair == Repair::kTemplate) {
+      AddExchange(ActionKind::kDeclareDrainExchange, kDrainExchange);
+      AddMark(candidate);
+    }
+    AddUnbinds(candidate);
+  }
+
+  /// A weight changes by unbinding first: a second binding would be ignored. Any other key has no such need.
+  void Rebind(const Candidate& candidate) {
+    if (binding_.key_is_weight) {
+      if (!Spare(candidate)) return;
+      AddUnbinds(candidate);
+      return Add(ActionKind::kBindShard, candidate, binding_.key);
+    }
+    const std::string& key = binding_.key_is_read ? binding_.key : candidate.shard.bound_key;
+    const auto has_key = [&](const Binding* b) { return b->routing_key == key && b->arguments.empty(); };
+    if (std::none_of(candidate.bindings.begin(), candidate.bindings.end(), has_key)) {
+      Add(ActionKind::kBindShard, candidate, key);
+    }
+    AddUnbinds(candidate, &key);
+  }
+
+  void AddDeletes() {
+    if (context_.limits.never_delete) return;
+    for (auto candidate = context_.candidates.rbegin(); candidate != context_.candidates.rend(); ++candidate) {
+      if (candidate->shard.state != ShardState::kDraining || candidate->bound()) continue;
+      if (!SeenEmptyTwice(context_, *candidate)) continue;
+      Action action = Make(ActionKind::kDeleteShard, *candidate);
+      action.declare_as.type = candidate->queue->type == "quorum" ? QueueType::kQuorum : QueueType::kClassic;
+      if (!action.node.empty()) actions_.push_back(std::move(action));
+    }
+  }
+
+  StreamContext& context_;
+  const BindingChoice& binding_;
+  std::vector<Action>& actions_;
+  int serving_ = 0;       ///< Shards that serve, less those that this plan unbinds.
+  bool growing_ = false;  ///< Shards are still to be declared or bound.
+};
 
 }  // namespace
 
+bool SeenEmptyTwice(const StreamContext& context, const Candidate& candidate) {
+  const QueueHistory* history = candidate.history;
+  return history != nullptr && history->empty_since_ms > 0 &&
+         context.cluster.observed_at_ms() - history->empty_since_ms >= context.limits.statistics_interval_ms;
+}
+
 std::size_t PlanActions(StreamContext& context, const BindingChoice& binding, std::size_t budget) {
   if (Blocked(context.plan)) return 0;
+  ActionPlanner(context, binding).Plan();
   std::vector<Action>& actions = context.plan.actions;
-  if (NeedsDeadLetterExchange(context)) {
-    Action action;
-    action.kind = ActionKind::kDeclareDeadLetterExchange;
-    action.vhost = context.plan.vhost;
-    action.exchange = kDeadLetterExchange;
-    action.node = *context.cluster.placeable().begin();
-    actions.push_back(std::move(action));
-  }
-  const QueueTemplate declare_as = CompleteTemplate(context.spec());
-  for (const Shard& shard : context.plan.shards) {
-    if (shard.state != ShardState::kMissing) continue;
-    actions.push_back(MakeAction(context, ActionKind::kDeclareShard, shard));
-    actions.back().declare_as = declare_as;
-  }
-  for (const Shard& shard : context.plan.shards) {
-    const bool wanted = shard.state == ShardState::kMissing || shard.state == ShardState::kDeclared;
-    if (!wanted || shard.bound) continue;
-    actions.push_back(MakeAction(context, ActionKind::kBindShard, shard));
-    actions.back().routing_key = binding.bind_key;
-  }
   if (actions.size() <= budget) return 0;
   const std::size_t left_out = actions.size() - budget;
   actions.resize(budget);
@@ -71,8 +224,18 @@ std::string Action::ToString() const {
     case ActionKind::kBindShard:
       return fmt::format("bind queue '{}' to exchange '{}'{} with routing key '{}'", queue, exchange, in_vhost,
                          routing_key);
+    case ActionKind::kUnbindShard:
+      return fmt::format("unbind queue '{}' from exchange '{}'{} with routing key '{}'{}", queue, exchange, in_vhost,
+                         routing_key, arguments.empty() ? "" : " and arguments " + JsonForMessage(arguments, 200));
+    case ActionKind::kMarkDraining: return fmt::format("mark queue '{}'{} as one to be declared again", queue, in_vhost);
+    case ActionKind::kUnmarkDraining: return fmt::format("take the mark off queue '{}'{}", queue, in_vhost);
+    case ActionKind::kDeleteShard:
+      return fmt::format("delete queue '{}'{} if it is empty and unused ({})", queue, in_vhost,
+                         declare_as.type == QueueType::kQuorum ? "quorum" : "classic");
     case ActionKind::kDeclareDeadLetterExchange:
       return fmt::format("declare exchange '{}'{} (headers, durable)", exchange, in_vhost);
+    case ActionKind::kDeclareDrainExchange:
+      return fmt::format("declare exchange '{}'{} (direct, durable)", exchange, in_vhost);
   }
   return {};
 }

@@ -1,7 +1,5 @@
 // Which key a shard's binding has, and which bindings of the exchange are somebody else's.
 //
-// New shards take the key of the stream's bound ones where that differs from the target: all shards of
-// a stream have one weight, and re-weighting the old ones is another operation.
 #include <fmt/format.h>
 
 #include "shardmgr/plan/naming.h"
@@ -11,30 +9,16 @@
 namespace warren {
 namespace {
 
-struct ObservedWeights {
+/// Weights of bindings that are not this stream's.
+std::vector<std::uint64_t> ForeignWeights(const StreamContext& context) {
   std::vector<std::uint64_t> foreign;
-  std::map<std::uint64_t, std::size_t> own;  ///< Weight -> number of bindings.
-};
-
-ObservedWeights ObserveWeights(const StreamContext& context) {
-  ObservedWeights observed;
   for (const Binding* binding : context.vhost.BindingsFrom(context.plan.exchange)) {
     const auto weight = ParseWeight(binding->routing_key);
     if (!weight) continue;
-    if (binding->to_queue && ParseShardName(binding->destination, context.plan.exchange)) {
-      ++observed.own[*weight];
-    } else {
-      observed.foreign.push_back(*weight);
-    }
+    const bool own = binding->to_queue && ParseShardName(binding->destination, context.plan.exchange, context.style());
+    if (!own) foreign.push_back(*weight);
   }
-  return observed;
-}
-
-/// The weight most of the stream's bindings have (of equals the smallest).
-std::uint64_t CommonestWeight(const std::map<std::uint64_t, std::size_t>& own) {
-  const auto most =
-      std::max_element(own.begin(), own.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-  return most->first;
+  return foreign;
 }
 
 void RefuseLargeWeight(StreamContext& context, std::uint64_t weight, bool beside_foreign) {
@@ -49,7 +33,7 @@ void RefuseLargeWeight(StreamContext& context, std::uint64_t weight, bool beside
 
 BindingChoice ChooseWeight(StreamContext& context) {
   BindingChoice choice;
-  choice.key_matters = true;
+  choice.key_is_weight = choice.key_is_read = true;
   const StreamSpec& spec = context.spec();
   const auto wanted = ParseWeight(spec.routing_key);
   if (!wanted) {
@@ -59,12 +43,10 @@ BindingChoice ChooseWeight(StreamContext& context) {
                       spec.definition, spec.routing_key, context.plan.exchange, kConsistentHash));
     return choice;
   }
-  const ObservedWeights observed = ObserveWeights(context);
-  const std::uint64_t target = *wanted / CommonDivisor({*wanted}, observed.foreign);
-  const std::uint64_t bind = observed.own.empty() ? target : CommonestWeight(observed.own);
-  if (target > kMaxBoundWeight) RefuseLargeWeight(context, target, !observed.foreign.empty());
-  choice.target_key = std::to_string(target);
-  choice.bind_key = std::to_string(bind);
+  const std::vector<std::uint64_t> foreign = ForeignWeights(context);
+  const std::uint64_t weight = *wanted / CommonDivisor({*wanted}, foreign);
+  if (weight > kMaxBoundWeight) RefuseLargeWeight(context, weight, !foreign.empty());
+  choice.key = std::to_string(weight);
   return choice;
 }
 
@@ -73,7 +55,7 @@ BindingChoice ChooseWeight(StreamContext& context) {
 BindingChoice ChooseBinding(StreamContext& context) {
   if (context.exchange.type == kConsistentHash) return ChooseWeight(context);
   if (context.exchange.type == kRandom) return {};
-  return {context.spec().routing_key, context.spec().routing_key, false};
+  return {context.spec().routing_key, false, true};
 }
 
 }  // namespace warren

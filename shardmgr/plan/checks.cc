@@ -26,9 +26,41 @@ void CheckDeadLetterExchange(StreamContext& context) {
                     exchange->type, kDeadLetterExchangeType));
 }
 
+void CheckDrainExchange(StreamContext& context) {
+  const Exchange* exchange = context.vhost.FindExchange(kDrainExchange);
+  if (exchange == nullptr || exchange->type == "direct") return;
+  Block(context.plan, "DrainExchangeMismatch",
+        fmt::format("exchange '{}' in vhost '{}' has type {}; Warren marks shards with it and needs type direct: delete "
+                    "it, and it is declared again when it is needed",
+                    kDrainExchange, context.plan.vhost, exchange->type));
+}
+
+void CheckUser(StreamContext& context) {
+  const auto& user = context.spec().local_username;
+  const auto& known = context.limits.known_users;
+  if (!user || *user == context.limits.own_username || std::find(known.begin(), known.end(), *user) != known.end()) {
+    return;
+  }
+  Block(context.plan, "UnknownUser",
+        fmt::format("stream definition '{}' has local-username \"{}\", whose password is not known here: add it to the "
+                    "file of --credentials-file, or leave the key out to declare as \"{}\"",
+                    context.spec().definition, *user, context.limits.own_username));
+}
+
+/// Two would look after the same queues.
+void CheckShardingPlugin(StreamContext& context) {
+  if (context.spec().names != NameStyle::kSharding) return;
+  const BrokerPolicy* policy = context.vhost.FindPolicy(context.exchange.policy);
+  if (policy == nullptr || !policy->definition.is_object() || !policy->definition.contains("shards-per-node")) return;
+  Block(context.plan, "ShardingPluginActive",
+        fmt::format("policy '{}' still has the rabbitmq_sharding plugin look after exchange '{}'; its queues are taken "
+                    "over once that is gone: rabbitmqctl clear_policy -p '{}' '{}'",
+                    policy->name, context.plan.exchange, context.plan.vhost, policy->name));
+}
+
 void CheckNames(StreamContext& context) {
   for (const auto& [node, unused] : context.cluster.nodes()) {
-    const std::string longest = ShardName(context.plan.exchange, node, context.spec().shards_per_node - 1);
+    const std::string longest = ShardName(context.plan.exchange, node, context.spec().shards_per_node - 1, context.style());
     if (longest.size() <= kMaxNameBytes) continue;
     Block(context.plan, "NameTooLong",
           fmt::format("the shard name '{}' has {} bytes; AMQP allows {}: use an exchange with a shorter name", longest,
@@ -43,10 +75,8 @@ void Block(StreamPlan& plan, std::string reason, std::string message) {
   plan.conditions.push_back({ConditionType::kDegraded, std::move(reason), std::move(message), true});
 }
 
-QueueTemplate CompleteTemplate(const StreamSpec& spec) {
-  QueueTemplate complete = spec.queue;
-  if (spec.http) complete.arguments["x-dead-letter-exchange"] = kDeadLetterExchange;
-  return complete;
+bool Blocked(const StreamPlan& plan) {
+  return std::any_of(plan.conditions.begin(), plan.conditions.end(), [](const Condition& c) { return c.blocks; });
 }
 
 bool CheckExchangeType(StreamContext& context) {
@@ -62,20 +92,17 @@ bool CheckExchangeType(StreamContext& context) {
 
 void CheckSpec(StreamContext& context) {
   const StreamSpec& spec = context.spec();
-  if (spec.local_username && *spec.local_username != context.limits.own_username) {
-    RefuseYet(context, "local-username", *spec.local_username,
-              fmt::format("leave it out or give the coordinator's own user, \"{}\"", context.limits.own_username));
-  }
+  CheckUser(context);
   if (spec.placement == Placement::kStable) RefuseYet(context, "placement", "stable", "use \"ring\"");
-  if (spec.names == NameStyle::kSharding) RefuseYet(context, "names", "sharding", "use \"stream\"");
   if (spec.queue.type == QueueType::kQuorum && !spec.queue.durable) {
     Block(context.plan, "InvalidDefinition",
           fmt::format("stream definition '{}' has queue.type \"quorum\" and queue.durable false; quorum queues are "
-                      "always "
-                      "durable",
+                      "always durable",
                       spec.definition));
   }
   if (spec.http) CheckDeadLetterExchange(context);
+  CheckDrainExchange(context);
+  CheckShardingPlugin(context);
   CheckNames(context);
 }
 

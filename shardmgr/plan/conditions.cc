@@ -1,7 +1,6 @@
 // What people have to know about a stream, in sentences; one condition a reason, not one a shard.
 #include <fmt/format.h>
 
-#include "shardmgr/plan/naming.h"
 #include "shardmgr/plan/stream_planner.h"
 
 namespace warren {
@@ -18,128 +17,198 @@ std::string List(const std::vector<std::string>& items) {
   return text;
 }
 
-std::string Quoted(const Shard& shard) { return fmt::format("'{}'", shard.queue); }
-std::string WithDetail(const Shard& shard) { return fmt::format("'{}' ({})", shard.queue, shard.detail); }
+std::string Quoted(const Candidate& candidate) { return fmt::format("'{}'", candidate.shard.queue); }
+std::string WithDetail(const Candidate& candidate) {
+  return fmt::format("'{}' ({})", candidate.shard.queue, candidate.shard.detail);
+}
 
 template <class Predicate, class Format>
-std::vector<std::string> Collect(const StreamPlan& plan, Predicate&& predicate, Format&& format) {
+std::vector<std::string> Collect(const StreamContext& context, Predicate&& predicate, Format&& format) {
   std::vector<std::string> items;
-  for (const Shard& shard : plan.shards) {
-    if (predicate(shard)) items.push_back(format(shard));
+  for (const Candidate& candidate : context.candidates) {
+    if (predicate(candidate)) items.push_back(format(candidate));
   }
   return items;
 }
 
-void Degrade(StreamPlan& plan, std::string reason, std::string message) {
-  plan.conditions.push_back({ConditionType::kDegraded, std::move(reason), std::move(message), false});
+auto In(ShardState state) {
+  return [state](const Candidate& candidate) { return candidate.shard.state == state; };
+}
+auto Needs(Repair repair) {
+  return [repair](const Candidate& candidate) { return candidate.repair == repair; };
+}
+
+void Say(StreamContext& context, ConditionType type, std::string reason, std::string message) {
+  context.plan.conditions.push_back({type, std::move(reason), std::move(message), false});
+}
+
+/// `text` has one place, for the list of shards; nothing is said when there are none.
+void SayOf(StreamContext& context, ConditionType type, std::string reason, std::string_view text,
+           const std::vector<std::string>& shards) {
+  if (!shards.empty()) Say(context, type, std::move(reason), fmt::format(fmt::runtime(text), List(shards)));
 }
 
 /// One condition for each node that has shards which wait for it.
 void AddDownConditions(StreamContext& context) {
   std::map<std::string, std::vector<std::string>> waiting;  // node -> shards
   std::vector<std::string> down_alone;
-  for (const Shard& shard : context.plan.shards) {
-    if (shard.state != ShardState::kDown) continue;
-    if (context.cluster.WhyNotPlaceable(shard.node).empty()) {
-      down_alone.push_back(WithDetail(shard));
+  for (const Candidate& candidate : context.candidates) {
+    if (candidate.shard.state != ShardState::kDown) continue;
+    const std::string_view why = context.cluster.WhyNotPlaceable(candidate.shard.node);
+    if (why.empty() || (candidate.down && context.cluster.IsDrained(candidate.shard.node))) {
+      down_alone.push_back(WithDetail(candidate));
     } else {
-      waiting[shard.node].push_back(Quoted(shard));
+      waiting[candidate.shard.node].push_back(Quoted(candidate));
     }
   }
   for (const auto& [node, shards] : waiting) {
     const std::string_view why = context.cluster.WhyNotPlaceable(node);
-    Degrade(context.plan, why == "is down" ? "NodeDown" : "NodeUnavailable",
-            fmt::format("node {} {}; these shards wait for it: {}", node, why, List(shards)));
+    Say(context, ConditionType::kDegraded, why == "is down" ? "NodeDown" : "NodeUnavailable",
+        fmt::format("node {} {}; these shards wait for it: {}", node, why, List(shards)));
   }
-  if (!down_alone.empty()) {
-    Degrade(context.plan, "QueueDown", fmt::format("queues are down though their node runs: {}", List(down_alone)));
+  SayOf(context, ConditionType::kDegraded, "QueueDown", "queues are down: {}", down_alone);
+}
+
+/// "3 ready, 0 unacknowledged, 1 consumer: …": what is in a draining shard, and what it waits for.
+std::string WithCounts(const StreamContext& context, const Candidate& candidate) {
+  const Queue& queue = *candidate.queue;
+  const auto count = [](const std::optional<std::uint64_t>& n) { return n ? std::to_string(*n) : "an unknown number"; };
+  std::string waits;
+  if (candidate.bound()) {
+    waits = context.candidates.empty() ? "" : "still bound: the exchange keeps one shard at least";
+  } else if (!candidate.others.empty()) {
+    waits = fmt::format("exchange '{}' still feeds it", candidate.others.front()->source);
+  } else if (queue.ready.value_or(0) > 0 && queue.consumers == 0U) {
+    waits = "nobody consumes it";
+  } else if (queue.ready.value_or(0) > 0) {
+    waits = "it is being consumed";
+  } else if (queue.unacked.value_or(0) > 0) {
+    waits = "deliveries wait for their acknowledgement";
+  } else if (queue.consumers.value_or(0) > 0) {
+    waits = "it is empty; its consumers have to leave";
+  } else {
+    waits = "it is deleted once it is seen empty twice";
   }
+  return fmt::format("'{}' ({}; {} ready, {} unacknowledged, {} consumers: {})", candidate.shard.queue,
+                     candidate.shard.detail, count(queue.ready), count(queue.unacked), count(queue.consumers), waits);
+}
+
+/// Whether there is something in it, and nothing has changed for long.
+bool Stalled(const StreamContext& context, const Candidate& candidate) {
+  if (candidate.bound() || candidate.history == nullptr || candidate.history->unbound_since_ms == 0) return false;
+  if (candidate.history->empty_since_ms > 0) return false;
+  return context.cluster.observed_at_ms() - candidate.history->progress_at_ms >= context.limits.stall_after_ms;
+}
+
+void AddDrainConditions(StreamContext& context) {
+  const auto say = [&](const Candidate& candidate) { return WithCounts(context, candidate); };
+  const auto draining = In(ShardState::kDraining);
+  const auto stalled = [&](const Candidate& c) { return draining(c) && Stalled(context, c); };
+  const auto moving = [&](const Candidate& c) { return draining(c) && !Stalled(context, c); };
+  // A shard that has to stay for now although nobody wants it: no other one serves.
+  const auto stuck = [&](const Candidate& c) { return draining(c) && c.bound() && context.plan.actions.empty(); };
+  SayOf(context, ConditionType::kProgressing, "Draining", "shards are being drained: {}",
+        Collect(context, [&](const Candidate& c) { return moving(c) && !stuck(c); }, say));
+  SayOf(context, ConditionType::kDegraded, "DrainStalled", "drains stand still: {}", Collect(context, stalled, say));
+  SayOf(context, ConditionType::kDegraded, "LastShard",
+        "shards that are not wanted stay bound, since the exchange has no other that serves: {}",
+        Collect(context, stuck, WithDetail));
+  SayOf(context, ConditionType::kReady, "Retained",
+        context.limits.never_delete ? "deleting is turned off, so these shards are kept unbound: {}"
+                                    : "these shards are kept unbound, as on-remove says: {}",
+        Collect(context, In(ShardState::kRetained), WithDetail));
 }
 
 void AddStateConditions(StreamContext& context) {
-  StreamPlan& plan = context.plan;
-  const auto in = [](ShardState state) { return [state](const Shard& shard) { return shard.state == state; }; };
-  if (const auto shards = Collect(plan, in(ShardState::kConflict), WithDetail); !shards.empty()) {
-    Degrade(plan, "QueueConflict",
-            fmt::format("queues are there that were declared in another way, and are left alone: {}; change the "
-                        "definition "
-                        "back, or delete such a queue once it is empty, and it is declared again",
-                        List(shards)));
-  }
-  if (const auto shards = Collect(plan, in(ShardState::kMisplaced), WithDetail); !shards.empty()) {
-    Degrade(plan, "Misplaced",
-            fmt::format("shards are not on the node in their name, and are left alone: {}; look for a policy with "
-                        "queue-master-locator or queue-leader-locator",
-                        List(shards)));
-  }
-  if (const auto shards = Collect(plan, in(ShardState::kSurplus), WithDetail); !shards.empty()) {
-    Degrade(plan, "SurplusShards",
-            fmt::format("shards are there that are not wanted any more, and are kept: {}; draining them is not "
-                        "supported "
-                        "yet: have them consumed, then unbind and delete them",
-                        List(shards)));
-  }
+  SayOf(context, ConditionType::kDegraded, "QueueConflict",
+        "queues are there that were not declared by Warren, and are left alone: {}; delete such a queue, or change the "
+        "definition to what it is",
+        Collect(context, In(ShardState::kConflict), WithDetail));
+  SayOf(context, ConditionType::kDegraded, "Misplaced", "shards are not on the node in their name: {}",
+        Collect(context, In(ShardState::kMisplaced), WithDetail));
+  SayOf(context, ConditionType::kProgressing, "Rolling",
+        "the definition's template is another one than that of these shards, which are declared again one after the "
+        "other: {}",
+        Collect(context, In(ShardState::kOutdated), WithDetail));
+  SayOf(context, ConditionType::kDegraded, "Orphaned",
+        context.exchange_gone
+            ? "the exchange is gone, no policy matches its name, and these shards of it are there: {}; give it a policy "
+              "again, or remove them with: warrenctl delete_stream"
+            : "no policy matches the exchange, and these shards of it are kept as they are: {}; give it a policy again, "
+              "or remove them with: warrenctl delete_stream",
+        Collect(context, In(ShardState::kOrphaned), Quoted));
 }
 
-void AddBindingConditions(StreamContext& context, const BindingChoice& binding) {
-  StreamPlan& plan = context.plan;
-  std::map<std::string_view, std::size_t> counts;
-  for (const Binding* each : context.vhost.BindingsFrom(plan.exchange)) {
-    if (each->to_queue && ParseShardName(each->destination, plan.exchange)) ++counts[each->destination];
-  }
-  std::vector<std::string> doubled;
-  for (const auto& [queue, count] : counts) {
-    if (count > 1) doubled.push_back(fmt::format("'{}' ({} bindings)", queue, count));
-  }
-  if (!doubled.empty()) {
-    Degrade(plan, "DoubleBinding",
-            fmt::format("queues are bound to the exchange more than once: {}; on a consistent-hash exchange the second "
-                        "binding is ignored, and removing either one leaves the queue without messages: remove all "
-                        "of them, "
-                        "and the shard is bound again once",
-                        List(doubled)));
-  }
-  if (!binding.key_matters || binding.target_key.empty()) return;
-  const auto other_weight = [&](const Shard& shard) {
-    return shard.bound && shard.state != ShardState::kSurplus && shard.bound_key != binding.target_key;
+void AddRepairConditions(StreamContext& context) {
+  const auto with_bindings = [](const Candidate& candidate) {
+    return fmt::format("'{}' ({} bindings)", candidate.shard.queue, candidate.bindings.size());
   };
-  const auto shards = Collect(plan, other_weight, [](const Shard& shard) {
-    return fmt::format("'{}' (bound with {})", shard.queue, shard.bound_key);
-  });
-  if (!shards.empty()) {
-    Degrade(plan, "ReweightNotSupportedYet",
-            fmt::format("routing-key \"{}\" comes to weight {}, and these shards are bound with another: {}; "
-                        "changing the "
-                        "weight of a bound shard is not supported yet: unbind it, and it is bound again",
-                        context.spec().routing_key, binding.target_key, List(shards)));
-  }
+  const auto with_key = [](const Candidate& candidate) {
+    return fmt::format("'{}' (bound with '{}', wanted '{}')", candidate.shard.queue, candidate.shard.bound_key,
+                       candidate.shard.reduced_key);
+  };
+  SayOf(context, ConditionType::kDegraded, "EmptyRingPlace",
+        "shards are bound, and the exchange routes nothing to them; they are bound anew: {}",
+        Collect(context, Needs(Repair::kEmptyPlace), Quoted));
+  SayOf(context, ConditionType::kDegraded, "DoubleBinding",
+        "shards are bound to the exchange more than once, and are bound anew: {}",
+        Collect(context, Needs(Repair::kDoubled), with_bindings));
+  SayOf(context, ConditionType::kProgressing, "Reweighting",
+        "shards are bound with another key than the definition's, and are bound anew one after the other: {}",
+        Collect(context, Needs(Repair::kKey), with_key));
+  const bool waits = std::any_of(context.candidates.begin(), context.candidates.end(),
+                                 [](const Candidate& c) { return c.repair != Repair::kNone; });
+  if (!waits || !context.plan.actions.empty() || Blocked(context.plan)) return;
+  const auto serving =
+      std::count_if(context.candidates.begin(), context.candidates.end(), [](const Candidate& c) { return c.Serves(); });
+  if (serving > 1) return;
+  Say(context, ConditionType::kDegraded, "LoneShard",
+      "the stream's only shard that serves cannot be bound anew or declared again without leaving the exchange without "
+      "any: raise shards-per-node, at least for a while, or add a node");
 }
 
 void AddProgress(StreamContext& context, std::size_t left_out) {
   StreamPlan& plan = context.plan;
   if (left_out > 0) {
-    plan.conditions.push_back({ConditionType::kProgressing, "ActionLimit",
-                               fmt::format("{} actions now and {} in later rounds: a plan holds at most {}",
-                                           plan.actions.size(), left_out, context.limits.max_actions)});
+    Say(context, ConditionType::kProgressing, "ActionLimit",
+        fmt::format("{} actions now and {} in later rounds: a plan holds at most {}", plan.actions.size(), left_out,
+                    context.limits.max_actions));
   } else if (!plan.actions.empty()) {
-    plan.conditions.push_back(
-        {ConditionType::kProgressing, "ActionsPending", fmt::format("{} actions to do", plan.actions.size())});
+    Say(context, ConditionType::kProgressing, "ActionsPending", fmt::format("{} actions to do", plan.actions.size()));
   }
   if (!plan.ready()) return;
   const auto active = std::count_if(plan.shards.begin(), plan.shards.end(),
                                     [](const Shard& shard) { return shard.state == ShardState::kActive; });
-  plan.conditions.push_back({ConditionType::kReady, "ShardsActive", fmt::format("{} shards are active", active)});
+  Say(context, ConditionType::kReady, "ShardsActive", fmt::format("{} shards are active", active));
+}
+
+/// When the second look at an empty shard is due.
+void FindNextLook(StreamContext& context) {
+  for (const Candidate& candidate : context.candidates) {
+    const bool counts = candidate.shard.state == ShardState::kDraining && candidate.history != nullptr &&
+                        !candidate.bound() && candidate.history->unbound_since_ms > 0;
+    if (!counts || context.limits.never_delete || SeenEmptyTwice(context, candidate)) continue;
+    const Queue& queue = *candidate.queue;
+    if (queue.ready.value_or(1) + queue.unacked.value_or(1) + queue.consumers.value_or(1) > 0) continue;
+    const std::int64_t from = candidate.history->empty_since_ms;
+    const std::int64_t due = from > 0 ? from + context.limits.statistics_interval_ms : context.cluster.observed_at_ms();
+    auto& next = context.plan.next_look_ms;
+    next = next ? std::min(*next, due) : due;
+  }
 }
 
 }  // namespace
 
-void Summarise(StreamContext& context, const BindingChoice& binding, std::size_t left_out) {
+void Summarise(StreamContext& context, std::size_t left_out) {
+  for (const Candidate& candidate : context.candidates) context.plan.shards.push_back(candidate.shard);
   if (context.cluster.nodes().empty()) {
     Block(context.plan, "NoNodes", "no node was observed, so there is no place for shards");
   }
   AddDownConditions(context);
+  AddDrainConditions(context);
   AddStateConditions(context);
-  AddBindingConditions(context, binding);
+  AddRepairConditions(context);
+  FindNextLook(context);
   AddProgress(context, left_out);
 }
 

@@ -3,12 +3,13 @@
 //
 // Fed by whoever observes, in the order of the observations; read by the planner. Kept in memory alone:
 // after a restart it is gathered again, which only makes decisions later. Holds queues that are named as
-// shards and are there, nothing else. Pure; one thread.
+// shards, nothing else. Pure; one thread.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,8 +28,14 @@ struct QueueHistory {
   std::int64_t progress_at_ms = 0;  ///< When its messages last became fewer, or it became unbound.
   std::uint64_t backlog = 0;        ///< Messages ready and unacknowledged, as last reported.
   std::optional<std::uint64_t> published_at_epoch;  ///< Counter of messages published, when the epoch began.
-  bool place_lost = false;          ///< A second binding of it was removed: its place in a hash ring is empty.
-  std::int64_t rebound_at_ms = 0;   ///< When it was last bound anew because it got nothing.
+  /// Exchange of which a second binding to the queue was removed: on a consistent-hash exchange that empties the
+  /// queue's place in the ring. Empty: none.
+  std::string place_lost_on;
+  std::int64_t rebound_at_ms = 0;   ///< When the coordinator last unbound and bound it again.
+  std::string node;                 ///< Where it is.
+  std::string was_on;               ///< Where a queue of the same name was that is gone; empty: none is remembered.
+  std::int64_t gone_since_ms = 0;   ///< It is not there any more; kept for ten minutes.
+  std::map<std::string, std::set<std::string>> keys;  ///< Routing keys of its bindings, by exchange.
 };
 
 class History {
@@ -36,19 +43,25 @@ class History {
   /// Takes note of an observation.
   void Observe(const Topology& observed);
 
-  /// A binding of `queue` to `source` was deleted (event binding.deleted), whoever did it.
-  void NoteUnbound(std::string_view vhost, std::string_view source, std::string_view queue);
+  /// The binding of `queue` to `source` with that key was deleted (event binding.deleted), whoever did it. One that no
+  /// observation showed was a second one.
+  void NoteUnbound(std::string_view vhost, std::string_view source, std::string_view queue,
+                   const std::string& routing_key);
   /// The coordinator has bound `queue` anew.
   void NoteRebound(std::string_view vhost, std::string_view queue, std::int64_t at_ms);
 
-  /// Null for a queue that no observation showed.
+  /// Null for a queue that the last observation did not show.
   const QueueHistory* Find(std::string_view vhost, std::string_view queue) const;
   /// Since when published counters are compared; 0: no observation yet.
   std::int64_t epoch_ms() const { return epoch_ms_; }
 
  private:
   using Key = std::pair<std::string, std::string>;  ///< vhost, queue
-  std::map<Key, QueueHistory, std::less<>> queues_;
+
+  QueueHistory Recall(const Key& key) const;
+  void KeepGone(std::map<Key, QueueHistory>& next, std::int64_t now_ms);
+
+  std::map<Key, QueueHistory> queues_;
   std::int64_t epoch_ms_ = 0;
 };
 

@@ -44,6 +44,8 @@ json ToJson(const Shard& shard) {
           {"reduced_key", shard.reduced_key},
           {"bound", shard.bound},
           {"bound_key", shard.bound ? json(shard.bound_key) : json(nullptr)},
+          {"draining_marked", shard.draining_marked},
+          {"unbound_since_ms", shard.unbound_since_ms > 0 ? json(shard.unbound_since_ms) : json(nullptr)},
           {"messages_ready", OrNull(shard.ready)},
           {"messages_unacked", OrNull(shard.unacked)},
           {"consumers", OrNull(shard.consumers)},
@@ -57,11 +59,16 @@ json ToJson(const Action& action) {
                  {"vhost", action.vhost},
                  {"exchange", action.exchange},
                  {"node", action.node}};
-  if (action.kind != ActionKind::kDeclareDeadLetterExchange) object["queue"] = action.queue;
+  if (!action.queue.empty()) object["queue"] = action.queue;
   if (action.kind == ActionKind::kDeclareShard) object["declare_as"] = ToJson(action.declare_as);
-  if (action.kind == ActionKind::kBindShard) object["routing_key"] = action.routing_key;
+  if (action.kind == ActionKind::kBindShard || action.kind == ActionKind::kUnbindShard) {
+    object["routing_key"] = action.routing_key;
+  }
+  if (!action.arguments.empty()) object["arguments"] = action.arguments;
   return object;
 }
+
+json ToJson(const MovedKeys& moved) { return {{"least", moved.least}, {"most", moved.most}}; }
 
 json ToJson(const StreamSpec& spec) {
   return {{"definition", spec.definition},
@@ -86,7 +93,9 @@ json ToJson(const StreamPlan& stream) {
           {"spec", stream.spec ? ToJson(*stream.spec) : json(nullptr)},
           {"shards", List(stream.shards)},
           {"actions", List(stream.actions)},
-          {"conditions", List(stream.conditions)}};
+          {"conditions", List(stream.conditions)},
+          {"moved_keys", stream.moved_keys ? ToJson(*stream.moved_keys) : json(nullptr)},
+          {"next_look_ms", OrNull(stream.next_look_ms)}};
 }
 
 json ToJson(const Plan& plan) {

@@ -2,6 +2,8 @@
 //
 //   stream style:    "stream: <exchange> - <node> - <index>"
 //   sharding style:  "sharding: <exchange> - <node> - <index>"   (the rabbitmq_sharding plugin's)
+//
+// Names of nodes hold no blanks, so a shard's name has one meaning even where the exchange's holds " - ".
 #pragma once
 
 #include <optional>
@@ -9,26 +11,39 @@
 #include <string_view>
 
 #include "policies/names.h"  // IsReservedExchange: names that are never sharded
+#include "policies/stream_spec.h"
 
 namespace warren {
 
 /// Names of AMQP entities are short strings; a longer shard name cannot be declared.
 inline constexpr std::size_t kMaxNameBytes = 255;
 
-/// Name of shard `index` of `exchange` on `node`, in stream style.
-std::string ShardName(std::string_view exchange, std::string_view node, int index);
+/// Name of shard `index` of `exchange` on `node`.
+std::string ShardName(std::string_view exchange, std::string_view node, int index,
+                      NameStyle style = NameStyle::kStream);
 
 struct ShardNameParts {
   std::string node;
   int index = 0;
 };
 
-/// The parts of a stream-style shard name of `exchange`; nothing when `queue` is not one.
-/// Exchange and node names may themselves hold " - ", so the exchange has to be given.
+/// The parts of a shard name of `exchange`; nothing when `queue` is not one.
 /// The index is decimal without leading zeros; other forms are not ours.
-std::optional<ShardNameParts> ParseShardName(std::string_view queue, std::string_view exchange);
+std::optional<ShardNameParts> ParseShardName(std::string_view queue, std::string_view exchange,
+                                             NameStyle style = NameStyle::kStream);
+
+struct ShardQueueName {
+  NameStyle style = NameStyle::kStream;
+  std::string exchange;
+  std::string node;
+  int index = 0;
+};
+
+/// The parts of a shard name of any exchange, in either style; nothing when `queue` is not one.
+std::optional<ShardQueueName> ParseShardQueueName(std::string_view queue);
+bool IsShardName(std::string_view queue);
 
 /// What every shard name of `exchange` starts with: "stream: <exchange> - ".
-std::string ShardNamePrefix(std::string_view exchange);
+std::string ShardNamePrefix(std::string_view exchange, NameStyle style = NameStyle::kStream);
 
 }  // namespace warren

@@ -1,4 +1,5 @@
-// MakePlan as a whole: match exchanges with policies, plan each stream by itself, share the budget.
+// MakePlan as a whole: match exchanges with policies, plan each stream by itself, share the budget; then the
+// shards of exchanges that are gone or that no policy matches any more.
 #include "shardmgr/plan/plan.h"
 
 #include <fmt/format.h>
@@ -16,27 +17,89 @@ void AddUnresolved(StreamPlan& plan, const policies::Resolution& resolution) {
         resolution.error ? resolution.error->ToString() : "the policy gives no definition");
 }
 
-StreamPlan PlanStream(const ClusterIndex& cluster, const VhostIndex& vhost, const Exchange& exchange,
-                      const policies::Resolution& resolution, const PlanLimits& limits, std::size_t budget) {
-  StreamPlan plan;
-  plan.vhost = exchange.vhost;
-  plan.exchange = exchange.name;
-  plan.exchange_type = exchange.type;
-  plan.policy = resolution.policy;
-  plan.spec = resolution.spec;
-  if (!plan.spec) {
-    AddUnresolved(plan, resolution);
-    return plan;
+class Planner {
+ public:
+  Planner(const policies::Catalog& wanted, const Topology& observed, const PlanLimits& limits, const History& history)
+      : wanted_(wanted),
+        limits_(limits),
+        history_(history),
+        cluster_(observed, limits, wanted.drained_nodes()),
+        budget_(limits.max_actions) {}
+
+  std::vector<StreamPlan> Streams() {
+    for (const auto& [name, vhost] : cluster_.vhosts()) {
+      for (const auto& [exchange_name, exchange] : vhost.exchanges) {
+        if (const auto resolution = wanted_.Resolve(name, exchange_name)) Add(vhost, *exchange, &*resolution, false);
+      }
+      AddLeftBehind(name, vhost);
+    }
+    std::sort(streams_.begin(), streams_.end(), [](const StreamPlan& a, const StreamPlan& b) {
+      return std::tie(a.vhost, a.exchange) < std::tie(b.vhost, b.exchange);
+    });
+    return std::move(streams_);
   }
-  StreamContext context{cluster, vhost, exchange, limits, plan};
-  if (!CheckExchangeType(context)) return plan;
-  CheckSpec(context);
-  const BindingChoice binding = ChooseBinding(context);
-  FindShards(context, binding);
-  const std::size_t left_out = PlanActions(context, binding, budget);
-  Summarise(context, binding, left_out);
-  return plan;
-}
+
+ private:
+  /// Exchanges that have shards, and are gone or match no policy.
+  void AddLeftBehind(std::string_view vhost_name, const VhostIndex& vhost) {
+    std::set<std::string> exchanges;
+    for (const auto& [queue, unused] : vhost.queues) {
+      const auto name = ParseShardQueueName(queue);
+      if (name && name->style == NameStyle::kStream) exchanges.insert(name->exchange);
+    }
+    for (const std::string& name : exchanges) {
+      const auto resolution = wanted_.Resolve(vhost_name, name);
+      const Exchange* exchange = vhost.FindExchange(name);
+      if (exchange != nullptr && resolution) continue;
+      Exchange gone;
+      gone.vhost = vhost_name;
+      gone.name = name;
+      Add(vhost, exchange != nullptr ? *exchange : gone, resolution ? &*resolution : nullptr, exchange == nullptr);
+    }
+  }
+
+  void Add(const VhostIndex& vhost, const Exchange& exchange, const policies::Resolution* resolution, bool gone) {
+    StreamPlan plan;
+    plan.vhost = exchange.vhost;
+    plan.exchange = exchange.name;
+    plan.exchange_type = exchange.type;
+    if (resolution != nullptr) {
+      plan.policy = resolution->policy;
+      plan.spec = resolution->spec;
+    }
+    if (resolution != nullptr && !plan.spec) {
+      AddUnresolved(plan, *resolution);
+    } else {
+      Fill(vhost, exchange, gone, plan);
+    }
+    budget_ -= plan.actions.size();
+    streams_.push_back(std::move(plan));
+  }
+
+  void Fill(const VhostIndex& vhost, const Exchange& exchange, bool gone, StreamPlan& plan) {
+    const auto& remove = limits_.remove;
+    const bool named = std::find(remove.begin(), remove.end(), StreamName{plan.vhost, plan.exchange}) != remove.end();
+    StreamContext context{cluster_, vhost, exchange, limits_, history_, plan, gone, named && plan.orphaned(), {}};
+    BindingChoice binding;
+    if (plan.spec && !gone) {
+      if (!CheckExchangeType(context)) return;
+      CheckSpec(context);
+      binding = ChooseBinding(context);
+    }
+    FindShards(context, binding);
+    FindRepairs(context, binding);
+    const std::size_t left_out = PlanActions(context, binding, budget_);
+    ForecastMovedKeys(context);
+    Summarise(context, left_out);
+  }
+
+  const policies::Catalog& wanted_;
+  const PlanLimits& limits_;
+  const History& history_;
+  ClusterIndex cluster_;
+  std::size_t budget_;
+  std::vector<StreamPlan> streams_;
+};
 
 void AddProblems(Plan& plan, const policies::Catalog& wanted, const Topology& observed) {
   for (const Error& problem : wanted.problems()) {
@@ -48,28 +111,27 @@ void AddProblems(Plan& plan, const policies::Catalog& wanted, const Topology& ob
     plan.problems.push_back(
         {ConditionType::kDegraded, "UnknownVhost",
          fmt::format("stream policy '{}' ({}) is for vhost '{}', which is not there; add it with: rabbitmqctl "
-                     "add_vhost, "
-                     "or clear the policy",
+                     "add_vhost, or clear the policy",
                      policy.name, policy.source.empty() ? "unknown source" : policy.source, policy.vhost)});
+  }
+  for (const std::string& node : wanted.drained_nodes()) {
+    const auto same = [&](const Node& n) { return n.name == node; };
+    if (observed.nodes.empty() || std::any_of(observed.nodes.begin(), observed.nodes.end(), same)) continue;
+    plan.problems.push_back({ConditionType::kDegraded, "UnknownNode",
+                             fmt::format("node '{}' is to be drained, and is not in the cluster; if it is gone for good: "
+                                         "warrenctl undrain_node '{}'",
+                                         node, node)});
   }
 }
 
 }  // namespace
 
-Plan MakePlan(const policies::Catalog& wanted, const Topology& observed, const PlanLimits& limits) {
+Plan MakePlan(const policies::Catalog& wanted, const Topology& observed, const PlanLimits& limits,
+              const History& history) {
   Plan plan;
   plan.observed_at_ms = observed.observed_at_ms;
   AddProblems(plan, wanted, observed);
-  const ClusterIndex cluster(observed, limits);
-  std::size_t budget = limits.max_actions;
-  for (const auto& [vhost_name, vhost] : cluster.vhosts()) {
-    for (const auto& [name, exchange] : vhost.exchanges) {
-      const auto resolution = wanted.Resolve(vhost_name, name);
-      if (!resolution) continue;
-      plan.streams.push_back(PlanStream(cluster, vhost, *exchange, *resolution, limits, budget));
-      budget -= plan.streams.back().actions.size();
-    }
-  }
+  plan.streams = Planner(wanted, observed, limits, history).Streams();
   return plan;
 }
 
@@ -77,6 +139,14 @@ std::size_t Plan::action_count() const {
   std::size_t count = 0;
   for (const StreamPlan& stream : streams) count += stream.actions.size();
   return count;
+}
+
+std::optional<std::int64_t> Plan::next_look_ms() const {
+  std::optional<std::int64_t> next;
+  for (const StreamPlan& stream : streams) {
+    if (stream.next_look_ms) next = next ? std::min(*next, *stream.next_look_ms) : *stream.next_look_ms;
+  }
+  return next;
 }
 
 }  // namespace warren

@@ -1,165 +1,202 @@
 // The shards of a stream: those wanted, index-major over the nodes, and those that are there without
-// being wanted.
+// being wanted; the state of each. What is wrong with a bound one is for repairs.cc.
 #include <fmt/format.h>
 
 #include <tuple>
 
-#include "policies/json.h"
 #include "shardmgr/plan/naming.h"
 #include "shardmgr/plan/stream_planner.h"
 
 namespace warren {
 namespace {
 
-using KeysByQueue = std::map<std::string_view, std::vector<std::string_view>>;
-
-KeysByQueue CollectKeys(const StreamContext& context) {
-  KeysByQueue keys;
-  for (const Binding* binding : context.vhost.BindingsFrom(context.plan.exchange)) {
-    if (binding->to_queue) keys[binding->destination].push_back(binding->routing_key);
-  }
-  for (auto& [queue, of_queue] : keys) std::sort(of_queue.begin(), of_queue.end());
-  return keys;
+void SetState(Candidate& candidate, ShardState state, std::string detail = {}) {
+  candidate.shard.state = state;
+  candidate.shard.detail = std::move(detail);
 }
 
-void AddDifference(std::string& differences, std::string_view what, std::string_view is, std::string_view wanted) {
-  differences += fmt::format("{}{} is {}, wanted {}", differences.empty() ? "" : "; ", what, is, wanted);
-}
-
-std::string_view Word(bool value) { return value ? "true" : "false"; }
-std::string_view Word(QueueType type) { return type == QueueType::kQuorum ? "quorum" : "classic"; }
-
-/// Where the queue is not what the template says; empty when it is. Arguments beyond the template's count, too:
-/// a declare with the template's alone would be refused (AMQP 406).
-std::string Differences(const Queue& queue, const QueueTemplate& wanted) {
-  std::string differences;
-  if (!queue.type.empty() && queue.type != Word(wanted.type)) {
-    AddDifference(differences, "type", queue.type, Word(wanted.type));
-  }
-  if (queue.durable != wanted.durable) AddDifference(differences, "durable", Word(queue.durable), Word(wanted.durable));
-  if (queue.auto_delete) AddDifference(differences, "auto-delete", "true", "false");
-  if (queue.exclusive) AddDifference(differences, "exclusive", "true", "false");
-  for (const auto& [argument, value] : wanted.arguments.items()) {
-    if (queue.arguments.is_object() && queue.arguments.contains(argument)) {
-      const nlohmann::json& is = queue.arguments[argument];
-      if (is != value) AddDifference(differences, "argument " + argument, JsonForMessage(is), JsonForMessage(value));
+void ObserveBindings(const StreamContext& context, Candidate& candidate) {
+  for (const Binding* binding : context.vhost.BindingsTo(candidate.shard.queue)) {
+    if (binding->source == context.plan.exchange) {
+      candidate.bindings.push_back(binding);
+    } else if (binding->source == kDrainExchange) {
+      candidate.markers.push_back(binding);
     } else {
-      AddDifference(differences, "argument " + argument, "not set", JsonForMessage(value));
+      candidate.others.push_back(binding);
     }
   }
-  if (!queue.arguments.is_object()) return differences;
-  for (const auto& [argument, value] : queue.arguments.items()) {
-    if (argument == "x-queue-type" || wanted.arguments.contains(argument)) continue;
-    AddDifference(differences, "argument " + argument, JsonForMessage(value), "not set");
+  candidate.shard.bound = candidate.bound();
+  if (candidate.bound()) candidate.shard.bound_key = candidate.bindings.front()->routing_key;
+  candidate.shard.draining_marked = !candidate.markers.empty();
+}
+
+void ObserveQueue(const StreamContext& context, const Queue& queue, Candidate& candidate) {
+  Shard& shard = candidate.shard;
+  candidate.queue = &queue;
+  candidate.history = context.history.Find(context.plan.vhost, queue.name);
+  if (candidate.history != nullptr) shard.unbound_since_ms = candidate.history->unbound_since_ms;
+  shard.observed_node = queue.node;
+  shard.ready = queue.ready;
+  shard.unacked = queue.unacked;
+  shard.consumers = queue.consumers;
+  shard.publish_per_second = queue.publish_per_second;
+  shard.deliver_per_second = queue.deliver_per_second;
+  const auto home = context.cluster.nodes().find(queue.node.empty() ? std::string_view(shard.node) : queue.node);
+  const bool node_down = home != context.cluster.nodes().end() && !home->second->running;
+  candidate.down = queue.state == "down" || queue.state == "stopped" || node_down;
+  if (context.plan.spec) candidate.differences = Differences(queue, CompleteTemplate(context.spec()));
+}
+
+Candidate Observe(const StreamContext& context, std::string_view node, int index) {
+  Candidate candidate;
+  candidate.shard.queue = ShardName(context.plan.exchange, node, index, context.style());
+  candidate.shard.node = node;
+  candidate.shard.index = index;
+  ObserveBindings(context, candidate);
+  if (const Queue* queue = context.vhost.FindQueue(candidate.shard.queue)) ObserveQueue(context, *queue, candidate);
+  return candidate;
+}
+
+/// A quorum queue serves its node wherever its leader is, as long as it has a member there.
+bool IsElsewhere(const Candidate& candidate) {
+  const Queue& queue = *candidate.queue;
+  const bool member = std::count(queue.members.begin(), queue.members.end(), candidate.shard.node) > 0;
+  return !queue.node.empty() && queue.node != candidate.shard.node && !member;
+}
+
+std::string WhyDown(const StreamContext& context, const Candidate& candidate) {
+  const std::string& home = candidate.queue->node.empty() ? candidate.shard.node : candidate.queue->node;
+  const auto node = context.cluster.nodes().find(home);
+  if (node != context.cluster.nodes().end() && !node->second->running) return fmt::format("node {} is down", home);
+  return fmt::format("the queue is {}", candidate.queue->state);
+}
+
+/// What, if not chance, puts the queue where it is; empty when nothing is known.
+std::string WhatMovesIt(const Candidate& candidate) {
+  const Queue& queue = *candidate.queue;
+  for (const char* key : {"queue-master-locator", "queue-leader-locator"}) {
+    if (!queue.policy_definition.is_object() || !queue.policy_definition.contains(key)) continue;
+    const nlohmann::json& locator = queue.policy_definition[key];
+    if (locator == "client-local") continue;
+    return fmt::format("policy '{}' sets {} {} for it", queue.policy.empty() ? queue.operator_policy : queue.policy, key,
+                       locator.dump());
   }
-  return differences;
+  for (const char* argument : {"x-queue-master-locator", "x-queue-leader-locator"}) {
+    if (!queue.arguments.is_object() || !queue.arguments.contains(argument)) continue;
+    if (queue.arguments[argument] == "client-local") continue;
+    return fmt::format("queue.arguments of its definition has {}", argument);
+  }
+  if (candidate.history != nullptr && candidate.history->was_on == queue.node) {
+    return "it was declared again, and the broker put it there again: see queue_master_locator in rabbitmq.conf";
+  }
+  return {};
 }
 
-bool IsDown(const Queue& queue) { return queue.state == "down" || queue.state == "stopped"; }
-
-void SetState(Shard& shard, ShardState state, std::string detail = {}) {
-  shard.state = state;
-  shard.detail = std::move(detail);
-}
-
-/// State of a wanted shard whose queue is there.
-void JudgeQueue(const StreamContext& context, const Queue& queue, const QueueTemplate& wanted, Shard& shard) {
-  const std::string_view unplaceable = context.cluster.WhyNotPlaceable(shard.node);
-  const bool node_down = !context.cluster.nodes().at(shard.node)->running;
-  const bool elsewhere = !queue.node.empty() && queue.node != shard.node;
-  if (IsDown(queue) || (node_down && !elsewhere)) {
-    SetState(shard, ShardState::kDown,
-             node_down ? fmt::format("node {} is down", shard.node) : fmt::format("the queue is {}", queue.state));
-  } else if (std::string differences = Differences(queue, wanted); !differences.empty()) {
-    SetState(shard, ShardState::kConflict, std::move(differences));
-  } else if (elsewhere) {
-    SetState(shard, ShardState::kMisplaced, fmt::format("the queue is on {}", queue.node));
-  } else if (shard.bound) {
-    SetState(shard, ShardState::kActive);
-  } else if (!unplaceable.empty()) {
-    SetState(shard, ShardState::kDown, fmt::format("node {} {}", shard.node, unplaceable));
+void JudgeElsewhere(Candidate& candidate) {
+  const std::string where = fmt::format("the queue is on {}", candidate.queue->node);
+  if (const std::string mover = WhatMovesIt(candidate); !mover.empty()) {
+    SetState(candidate, ShardState::kMisplaced, where + ": " + mover);
+  } else if (candidate.bound()) {
+    candidate.repair = Repair::kPlacement;
+    SetState(candidate, ShardState::kMisplaced, where + "; it waits for its turn to be declared again");
   } else {
-    SetState(shard, ShardState::kDeclared, "not bound yet");
+    SetState(candidate, ShardState::kDraining, where + "; it is declared again on its node once this one is gone");
   }
 }
 
-/// A shard of that name with all that was observed of it; its state is not judged.
-Shard ObserveShard(const StreamContext& context, const KeysByQueue& keys, std::string_view node, int index) {
-  Shard shard;
-  shard.queue = ShardName(context.plan.exchange, node, index);
-  shard.node = node;
-  shard.index = index;
-  if (const auto bound = keys.find(shard.queue); bound != keys.end()) {
-    shard.bound = true;
-    shard.bound_key = bound->second.front();
+/// A queue of another make is Warren's own, of an earlier template, where it is bound or marked.
+void JudgeDifferent(Candidate& candidate) {
+  if (candidate.bound()) {
+    candidate.repair = Repair::kTemplate;
+    SetState(candidate, ShardState::kOutdated, candidate.differences);
+  } else if (!candidate.markers.empty()) {
+    SetState(candidate, ShardState::kDraining, "it is declared again by the new template: " + candidate.differences);
+  } else {
+    SetState(candidate, ShardState::kConflict, candidate.differences);
   }
-  if (const Queue* queue = context.vhost.FindQueue(shard.queue)) {
-    shard.observed_node = queue->node;
-    shard.ready = queue->ready;
-    shard.unacked = queue->unacked;
-    shard.consumers = queue->consumers;
-    shard.publish_per_second = queue->publish_per_second;
-    shard.deliver_per_second = queue->deliver_per_second;
-  }
-  return shard;
 }
 
-void AddWantedShards(StreamContext& context, const BindingChoice& binding, const KeysByQueue& keys) {
-  const QueueTemplate wanted = CompleteTemplate(context.spec());
+/// State of a wanted shard.
+void JudgeWanted(const StreamContext& context, Candidate& candidate) {
+  const std::string_view unplaceable = context.cluster.WhyNotPlaceable(candidate.shard.node);
+  const auto node_why = [&] { return fmt::format("node {} {}", candidate.shard.node, unplaceable); };
+  if (candidate.queue == nullptr) {
+    return unplaceable.empty() ? SetState(candidate, ShardState::kMissing, "not declared yet")
+                               : SetState(candidate, ShardState::kDown, node_why());
+  }
+  if (candidate.down) return SetState(candidate, ShardState::kDown, WhyDown(context, candidate));
+  if (!candidate.differences.empty()) return JudgeDifferent(candidate);
+  if (IsElsewhere(candidate)) return JudgeElsewhere(candidate);
+  if (candidate.bound()) {
+    const bool led_elsewhere = !candidate.queue->node.empty() && candidate.queue->node != candidate.shard.node;
+    return SetState(candidate, ShardState::kActive,
+                    led_elsewhere ? fmt::format("its leader is on {}", candidate.queue->node) : std::string());
+  }
+  return unplaceable.empty() ? SetState(candidate, ShardState::kDeclared, "not bound yet")
+                             : SetState(candidate, ShardState::kDown, node_why());
+}
+
+/// State of a shard that nobody wants, for the reason given.
+void JudgeUnwanted(const StreamContext& context, Candidate& candidate, std::string why) {
+  if (candidate.down) return SetState(candidate, ShardState::kDown, why + "; " + WhyDown(context, candidate));
+  if (!context.plan.spec && !context.removing) return SetState(candidate, ShardState::kOrphaned, std::move(why));
+  // Warren marks a queue of another make before it unbinds it; one that is neither bound nor marked is somebody's.
+  const bool stranger = !candidate.differences.empty() && !candidate.bound() && candidate.markers.empty();
+  if (stranger) return SetState(candidate, ShardState::kConflict, candidate.differences);
+  const bool retain = context.plan.spec && context.spec().on_remove == OnRemove::kRetain;
+  const bool keep = retain || context.limits.never_delete;
+  SetState(candidate, keep && !candidate.bound() ? ShardState::kRetained : ShardState::kDraining, std::move(why));
+}
+
+void AddWantedShards(StreamContext& context, const BindingChoice& binding) {
   for (int index = 0; index < context.spec().shards_per_node; ++index) {
     for (const auto& [node, unused] : context.cluster.nodes()) {
-      Shard shard = ObserveShard(context, keys, node, index);
-      shard.wanted_key = context.spec().routing_key;
-      shard.reduced_key = binding.target_key;
-      if (const Queue* queue = context.vhost.FindQueue(shard.queue)) {
-        JudgeQueue(context, *queue, wanted, shard);
-      } else if (const std::string_view why = context.cluster.WhyNotPlaceable(node); !why.empty()) {
-        SetState(shard, ShardState::kDown, fmt::format("node {} {}", node, why));
-      } else {
-        SetState(shard, ShardState::kMissing, "not declared yet");
-      }
-      context.plan.shards.push_back(std::move(shard));
+      if (context.cluster.IsDrained(node)) continue;
+      Candidate candidate = Observe(context, node, index);
+      candidate.wanted = true;
+      candidate.shard.wanted_key = context.spec().routing_key;
+      candidate.shard.reduced_key = binding.key;
+      JudgeWanted(context, candidate);
+      context.candidates.push_back(std::move(candidate));
     }
   }
 }
 
-/// "stream: a - b - n - 0" is a shard of exchange 'a' on a node 'b - n', or of exchange 'a - b' on 'n'. Where
-/// the longer exchange is there, the queue is the longer one's.
-bool BelongsToLongerExchange(const StreamContext& context, std::string_view node) {
-  constexpr std::string_view kSeparator = " - ";
-  for (std::size_t at = node.find(kSeparator); at != std::string_view::npos; at = node.find(kSeparator, at + 1)) {
-    if (context.vhost.FindExchange(fmt::format("{}{}{}", context.plan.exchange, kSeparator, node.substr(0, at)))) {
-      return true;
-    }
+/// Why a shard of this name is not wanted; empty when it is.
+std::string WhyUnwanted(const StreamContext& context, const ShardNameParts& parts) {
+  if (context.removing) return "the stream is being deleted";
+  if (!context.plan.spec) return context.exchange_gone ? "its exchange is gone" : "no policy matches its exchange";
+  if (context.exchange_gone) return "its exchange is gone";
+  if (!context.cluster.nodes().contains(parts.node)) {
+    return fmt::format("node {} is not in the cluster any more", parts.node);
   }
-  return false;
+  if (context.cluster.IsDrained(parts.node)) return fmt::format("node {} is being drained", parts.node);
+  if (parts.index < context.spec().shards_per_node) return {};
+  return fmt::format("shards-per-node is {}", context.spec().shards_per_node);
 }
 
-void AddSurplusShards(StreamContext& context, const KeysByQueue& keys) {
-  const std::string prefix = ShardNamePrefix(context.plan.exchange);
+void AddUnwantedShards(StreamContext& context) {
+  const std::string prefix = ShardNamePrefix(context.plan.exchange, context.style());
   const auto& queues = context.vhost.queues;
   for (auto queue = queues.lower_bound(prefix); queue != queues.end() && queue->first.starts_with(prefix); ++queue) {
-    const auto parts = ParseShardName(queue->first, context.plan.exchange);
+    const auto parts = ParseShardName(queue->first, context.plan.exchange, context.style());
     if (!parts) continue;
-    const bool known_node = context.cluster.nodes().contains(parts->node);
-    if (known_node && parts->index < context.spec().shards_per_node) continue;
-    if (!known_node && BelongsToLongerExchange(context, parts->node)) continue;
-    Shard shard = ObserveShard(context, keys, parts->node, parts->index);
-    SetState(shard, ShardState::kSurplus,
-             known_node ? fmt::format("shards-per-node is {}", context.spec().shards_per_node)
-                        : fmt::format("node {} is not in the cluster any more", parts->node));
-    context.plan.shards.push_back(std::move(shard));
+    std::string why = WhyUnwanted(context, *parts);
+    if (why.empty()) continue;
+    Candidate candidate = Observe(context, parts->node, parts->index);
+    JudgeUnwanted(context, candidate, std::move(why));
+    context.candidates.push_back(std::move(candidate));
   }
 }
 
 }  // namespace
 
 void FindShards(StreamContext& context, const BindingChoice& binding) {
-  const KeysByQueue keys = CollectKeys(context);
-  AddWantedShards(context, binding, keys);
-  AddSurplusShards(context, keys);
-  std::sort(context.plan.shards.begin(), context.plan.shards.end(),
-            [](const Shard& a, const Shard& b) { return std::tie(a.index, a.node) < std::tie(b.index, b.node); });
+  if (context.plan.spec && !context.exchange_gone) AddWantedShards(context, binding);
+  AddUnwantedShards(context);
+  std::sort(context.candidates.begin(), context.candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return std::tie(a.shard.index, a.shard.node) < std::tie(b.shard.index, b.shard.node);
+  });
 }
 
 }  // namespace warren

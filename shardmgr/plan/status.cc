@@ -1,37 +1,39 @@
 // What a StreamPlan comes to in one word, and the words for its parts.
 #include "shardmgr/plan/plan.h"
+#include "shardmgr/plan/stream_planner.h"
 
 namespace warren {
 namespace {
 
-bool Blocked(const StreamPlan& plan) {
-  return std::any_of(plan.conditions.begin(), plan.conditions.end(), [](const Condition& c) { return c.blocks; });
-}
-
-bool Any(const StreamPlan& plan, ShardState state) {
-  return std::any_of(plan.shards.begin(), plan.shards.end(), [state](const Shard& s) { return s.state == state; });
+bool Any(const StreamPlan& plan, std::initializer_list<ShardState> states) {
+  return std::any_of(plan.shards.begin(), plan.shards.end(), [&](const Shard& shard) {
+    return std::find(states.begin(), states.end(), shard.state) != states.end();
+  });
 }
 
 /// A queue of the stream that gets messages now.
 bool Serves(const Shard& shard) {
-  return shard.state == ShardState::kActive ||
-         (shard.bound && (shard.state == ShardState::kMisplaced || shard.state == ShardState::kConflict));
+  return shard.bound && shard.state != ShardState::kDown && shard.state != ShardState::kMissing;
 }
 
 }  // namespace
 
 bool StreamPlan::ready() const {
-  return spec.has_value() && !Blocked(*this) && actions.empty() && Any(*this, ShardState::kActive) &&
-         !Any(*this, ShardState::kMissing) && !Any(*this, ShardState::kDeclared) &&
-         !Any(*this, ShardState::kMisplaced) && !Any(*this, ShardState::kConflict);
+  return spec.has_value() && !Blocked(*this) && actions.empty() && Any(*this, {ShardState::kActive}) &&
+         !Any(*this, {ShardState::kMissing, ShardState::kDeclared, ShardState::kOutdated, ShardState::kMisplaced,
+                      ShardState::kConflict});
 }
 
 std::string_view StreamPlan::state() const {
+  if (orphaned()) return "orphaned";
   if (!spec || Blocked(*this)) return "not-ready";
-  if (!actions.empty() || Any(*this, ShardState::kMissing) || Any(*this, ShardState::kDeclared)) return "progressing";
+  if (!actions.empty() || Any(*this, {ShardState::kMissing, ShardState::kDeclared, ShardState::kOutdated})) {
+    return "progressing";
+  }
   const bool degraded = std::any_of(conditions.begin(), conditions.end(), [](const Condition& condition) {
     return condition.type == ConditionType::kDegraded;
   });
+  if (!degraded && Any(*this, {ShardState::kDraining})) return "progressing";
   if (ready()) return degraded ? "degraded" : "ready";
   return std::any_of(shards.begin(), shards.end(), Serves) ? "degraded" : "not-ready";
 }
@@ -43,7 +45,10 @@ std::string_view Name(ShardState state) {
     case ShardState::kActive: return "active";
     case ShardState::kDown: return "down";
     case ShardState::kMisplaced: return "misplaced";
-    case ShardState::kSurplus: return "surplus";
+    case ShardState::kOutdated: return "outdated";
+    case ShardState::kDraining: return "draining";
+    case ShardState::kRetained: return "retained";
+    case ShardState::kOrphaned: return "orphaned";
     case ShardState::kConflict: return "conflict";
   }
   return "unknown";
@@ -63,6 +68,11 @@ std::string_view Name(ActionKind kind) {
     case ActionKind::kDeclareShard: return "declare-shard";
     case ActionKind::kBindShard: return "bind-shard";
     case ActionKind::kDeclareDeadLetterExchange: return "declare-dead-letter-exchange";
+    case ActionKind::kDeclareDrainExchange: return "declare-drain-exchange";
+    case ActionKind::kMarkDraining: return "mark-draining";
+    case ActionKind::kUnbindShard: return "unbind-shard";
+    case ActionKind::kUnmarkDraining: return "unmark-draining";
+    case ActionKind::kDeleteShard: return "delete-shard";
   }
   return "unknown";
 }

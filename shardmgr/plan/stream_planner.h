@@ -1,10 +1,12 @@
 // The steps that make one StreamPlan, in the order MakePlan takes them. Internal to plan/.
 //
-//   checks.cc      may this exchange be sharded so at all?        -> blocking conditions
-//   bindings.cc    with which key is a shard bound?               -> BindingChoice
-//   shards.cc      which shards are wanted, what is there?        -> shards
-//   actions.cc     what has to be done?                           -> actions
-//   conditions.cc  what do people have to know?                   -> conditions
+//   checks.cc      may this exchange be sharded so at all?          -> blocking conditions
+//   bindings.cc    with which key is a shard bound?                 -> BindingChoice
+//   shards.cc      which shards are wanted, what is there?          -> candidates and their states
+//   repairs.cc     what is wrong with a shard that is bound?        -> Candidate::repair
+//   actions.cc     what has to be done?                             -> actions
+//   forecast.cc    which share of the keys will that move?          -> moved_keys
+//   conditions.cc  what do people have to know?                     -> conditions
 #pragma once
 
 #include <string>
@@ -15,22 +17,55 @@
 
 namespace warren {
 
-/// What all steps read: the cluster, and the exchange in it that a policy matched. `plan` grows.
+/// Why a bound shard has to leave the exchange for a while; the most urgent first.
+enum class Repair {
+  kNone,
+  kEmptyPlace,  ///< Bound, and nothing is routed to it.
+  kDoubled,     ///< Bound more than once.
+  kKey,         ///< Bound with another key than the definition's.
+  kTemplate,    ///< Declared by another template.
+  kPlacement,   ///< On another node than its name says.
+};
+
+/// A shard that is wanted or there, with what was observed of it.
+struct Candidate {
+  Shard shard;
+  const Queue* queue = nullptr;          ///< Null: not there.
+  const QueueHistory* history = nullptr;
+  std::vector<const Binding*> bindings;  ///< From the stream's exchange.
+  std::vector<const Binding*> others;    ///< From other exchanges: they feed it too.
+  std::vector<const Binding*> markers;   ///< From kDrainExchange.
+  std::string differences;               ///< From the definition's template; empty: none.
+  bool wanted = false;
+  bool down = false;  ///< The queue is there and cannot be reached.
+  Repair repair = Repair::kNone;
+
+  bool bound() const { return !bindings.empty(); }
+  /// Gets messages and takes them.
+  bool Serves() const { return queue != nullptr && bound() && !down && repair != Repair::kEmptyPlace; }
+};
+
+/// What all steps read: the cluster, and the exchange in it that a policy matched. `plan` and `candidates` grow.
 struct StreamContext {
   const ClusterIndex& cluster;
   const VhostIndex& vhost;
-  const Exchange& exchange;
+  const Exchange& exchange;  ///< As observed; where it is gone, its name alone.
   const PlanLimits& limits;
-  StreamPlan& plan;  ///< `plan.spec` is set.
+  const History& history;
+  StreamPlan& plan;
+  bool exchange_gone = false;
+  bool removing = false;              ///< All shards are to go: PlanLimits::remove.
+  std::vector<Candidate> candidates;  ///< Index-major, then by node.
 
   const StreamSpec& spec() const { return *plan.spec; }
+  NameStyle style() const { return plan.spec ? plan.spec->names : NameStyle::kStream; }
 };
 
-/// The keys for shards of one stream.
+/// The key for shards of one stream.
 struct BindingChoice {
-  std::string target_key;    ///< What the definition comes to, reduced.
-  std::string bind_key;      ///< What a shard that is not bound yet gets: as its bound siblings, so shards stay equal.
-  bool key_matters = false;  ///< The exchange type reads the key as a weight.
+  std::string key;             ///< What the definition comes to, reduced.
+  bool key_is_weight = false;  ///< Consistent hash: a binding is changed by unbinding first.
+  bool key_is_read = false;    ///< False: any key will do (x-random).
 };
 
 inline constexpr std::string_view kConsistentHash = "x-consistent-hash";
@@ -39,8 +74,12 @@ inline constexpr std::string_view kModulusHash = "x-modulus-hash";
 
 /// The template with what `http` adds: how a shard of this spec is declared.
 QueueTemplate CompleteTemplate(const StreamSpec& spec);
+/// Where the queue is not what the template says; empty when it is. Arguments beyond the template's count, too:
+/// a declare with the template's alone would be refused (AMQP 406).
+std::string Differences(const Queue& queue, const QueueTemplate& wanted);
 
 void Block(StreamPlan& plan, std::string reason, std::string message);
+bool Blocked(const StreamPlan& plan);
 
 /// False, with a blocking condition, for exchange types that cannot be sharded.
 bool CheckExchangeType(StreamContext& context);
@@ -48,9 +87,15 @@ bool CheckExchangeType(StreamContext& context);
 void CheckSpec(StreamContext& context);
 /// Adds blocking conditions for keys that are no weight, or too large a one.
 BindingChoice ChooseBinding(StreamContext& context);
+/// Fills `candidates`; those of a stream with a spec, else all queues that have a shard's name of the exchange.
 void FindShards(StreamContext& context, const BindingChoice& binding);
+void FindRepairs(StreamContext& context, const BindingChoice& binding);
 /// At most `budget` actions; none when a condition blocks. Returns how many had to be left out.
 std::size_t PlanActions(StreamContext& context, const BindingChoice& binding, std::size_t budget);
-void Summarise(StreamContext& context, const BindingChoice& binding, std::size_t left_out);
+void ForecastMovedKeys(StreamContext& context);
+void Summarise(StreamContext& context, std::size_t left_out);
+
+/// Whether the last of two looks that find a draining shard empty has been taken: it may be deleted.
+bool SeenEmptyTwice(const StreamContext& context, const Candidate& candidate);
 
 }  // namespace warren

@@ -14,6 +14,7 @@ namespace warren {
 inline Topology DrawCluster(const std::vector<std::string>& nodes, const std::vector<std::string>& exchanges,
                             const std::string& type = "x-consistent-hash") {
   Topology topology;
+  topology.observed_at_ms = 1'000'000;
   topology.vhosts = {"/"};
   for (const std::string& name : nodes) {
     topology.nodes.emplace_back();
@@ -30,15 +31,16 @@ inline Topology DrawCluster(const std::vector<std::string>& nodes, const std::ve
   return topology;
 }
 
-/// A catalog with one definition (JSON text) for exchanges named shard.*.
-inline policies::Catalog CatalogOf(const std::string& definition) {
-  return policies::Catalog::Build(
-      policies::ParsePoliciesFile(
-          R"({"stream-policy.%2F.p": {"pattern": "^shard\\.", "definition": {"stream-definition": "d"}},
+/// A catalog with one definition (JSON text) for exchanges named shard.*, and nodes that are drained.
+inline policies::Catalog CatalogOf(const std::string& definition, const std::vector<std::string>& drained = {}) {
+  auto parameters = policies::ParsePoliciesFile(
+                        R"({"stream-policy.%2F.p": {"pattern": "^shard\\.", "definition": {"stream-definition": "d"}},
               "stream-definition.d": )" +
-              definition + "}",
-          "test")
-          .value());
+                            definition + "}",
+                        "test")
+                        .value();
+  for (const std::string& node : drained) parameters.push_back({"stream-node." + node, {{"drain", true}}, "test"});
+  return policies::Catalog::Build(parameters);
 }
 
 inline void AddBinding(Topology& topology, const std::string& exchange, const std::string& queue,
@@ -50,13 +52,21 @@ inline void AddBinding(Topology& topology, const std::string& exchange, const st
   topology.bindings.back().routing_key = key;
 }
 
-inline void Apply(const Action& action, Topology& topology) {
-  if (action.kind == ActionKind::kBindShard)
-    return AddBinding(topology, action.exchange, action.queue, action.routing_key);
-  if (action.kind == ActionKind::kDeclareDeadLetterExchange) {
-    topology.exchanges.push_back(DrawCluster({}, {action.exchange}, "headers").exchanges.front());
-    return;
+inline Queue* FindQueue(Topology& topology, const std::string& name) {
+  for (Queue& queue : topology.queues) {
+    if (queue.name == name) return &queue;
   }
+  return nullptr;
+}
+
+inline void RemoveBinding(Topology& topology, const std::string& exchange, const Action& action) {
+  std::erase_if(topology.bindings, [&](const Binding& binding) {
+    return binding.source == exchange && binding.destination == action.queue &&
+           binding.routing_key == action.routing_key && binding.arguments == action.arguments;
+  });
+}
+
+inline void AddQueue(const Action& action, Topology& topology) {
   topology.queues.emplace_back();
   Queue& queue = topology.queues.back();
   queue.vhost = action.vhost;
@@ -66,6 +76,28 @@ inline void Apply(const Action& action, Topology& topology) {
   queue.state = "running";
   queue.durable = action.declare_as.durable;
   queue.arguments = action.declare_as.arguments;
+  queue.ready = queue.unacked = queue.consumers = 0;
+}
+
+/// What the broker makes of one action.
+inline void Apply(const Action& action, Topology& topology) {
+  switch (action.kind) {
+    case ActionKind::kBindShard: return AddBinding(topology, action.exchange, action.queue, action.routing_key);
+    case ActionKind::kMarkDraining: return AddBinding(topology, kDrainExchange, action.queue, action.routing_key);
+    case ActionKind::kUnbindShard: return RemoveBinding(topology, action.exchange, action);
+    case ActionKind::kUnmarkDraining: return RemoveBinding(topology, kDrainExchange, action);
+    case ActionKind::kDeclareShard: return AddQueue(action, topology);
+    case ActionKind::kDeclareDeadLetterExchange:
+      topology.exchanges.push_back(DrawCluster({}, {action.exchange}, "headers").exchanges.front());
+      return;
+    case ActionKind::kDeclareDrainExchange:
+      topology.exchanges.push_back(DrawCluster({}, {action.exchange}, "direct").exchanges.front());
+      return;
+    case ActionKind::kDeleteShard:
+      std::erase_if(topology.queues, [&](const Queue& queue) { return queue.name == action.queue; });
+      std::erase_if(topology.bindings, [&](const Binding& binding) { return binding.destination == action.queue; });
+      return;
+  }
 }
 
 inline void Apply(const Plan& plan, Topology& topology) {
@@ -80,5 +112,28 @@ inline const Condition* FindCondition(const StreamPlan& stream, const std::strin
   }
   return nullptr;
 }
+
+/// A cluster that is looked at again and again, six seconds apart, and to which plans are applied.
+struct WatchedCluster {
+  Topology topology;
+  History history;
+  PlanLimits limits;
+
+  Plan Look(const policies::Catalog& catalog, std::int64_t pause_ms = 6'000) {
+    topology.observed_at_ms += pause_ms;
+    history.Observe(topology);
+    return MakePlan(catalog, topology, limits, history);
+  }
+
+  /// Rounds until a plan is empty and nothing waits for a second look; fails to end: `most` rounds.
+  int Converge(const policies::Catalog& catalog, int most = 200) {
+    for (int round = 0; round < most; ++round) {
+      const Plan plan = Look(catalog);
+      if (plan.empty() && !plan.next_look_ms()) return round;
+      Apply(plan, topology);
+    }
+    return most;
+  }
+};
 
 }  // namespace warren
