@@ -89,7 +89,8 @@ def make_parser():
     _add_timeout(command("join", "add a node; prints its name"))
     command("status", "nodes, processes, ports, addresses").add_argument("--json", action="store_true")
     command("env", "addresses as shell exports: eval \"$(cluster env)\" aims our programs at the cluster").add_argument("--json", action="store_true")
-    for name, program in (("ctl", "rabbitmqctl"), ("diagnostics", "rabbitmq-diagnostics")):
+    for name, program in (("ctl", "rabbitmqctl"), ("diagnostics", "rabbitmq-diagnostics"),
+                          ("plugins", "rabbitmq-plugins")):
         sub = command(name, f"{program} against one node")
         sub.add_argument("node", metavar="NODE")
         sub.add_argument("arguments", nargs=argparse.REMAINDER, metavar="ARGUMENT")
@@ -219,7 +220,7 @@ def execute(options):
         print(json.dumps(cluster.program_environment(), indent=2) if options.json else
               "\n".join(f"export {key}={shlex.quote(value)}" for key, value in cluster.program_environment().items()))
     else:
-        program = {"ctl": "rabbitmqctl", "diagnostics": "rabbitmq-diagnostics"}[options.command]
+        program = {"ctl": "rabbitmqctl", "diagnostics": "rabbitmq-diagnostics", "plugins": "rabbitmq-plugins"}[options.command]
         return node.tool(cluster.folder, name, state["epmd"]["port"], program, options.arguments).returncode
     return 0
 

@@ -72,6 +72,7 @@ def tool_environment(folder, name, epmd_port):
     """The environment of rabbitmqctl and its sisters, aimed at one node."""
     return _base_environment(folder, epmd_port) | {
         "RABBITMQ_NODENAME": f"{name}@localhost",
+        "RABBITMQ_ENABLED_PLUGINS_FILE": os.path.join(node_folder(folder, name), "enabled_plugins"),
         # Port 0 lets the system choose: tools of several clusters may run at once.
         "RABBITMQ_CTL_DIST_PORT_MIN": "0",
         "RABBITMQ_CTL_DIST_PORT_MAX": "0",
