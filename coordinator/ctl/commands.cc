@@ -2,7 +2,7 @@
 #include <ostream>
 
 #include "coordinator/ctl/command.h"
-#include "shardmgr/program/known_options.h"
+#include "policies/nearest.h"
 
 namespace warren::ctl {
 namespace {
@@ -55,7 +55,7 @@ Result<const Command*> FindCommand(std::string_view name) {
     if (command.name == wanted) return &command;
     names.emplace_back(command.name);
   }
-  const std::string nearest = program::Nearest(wanted, names);
+  const std::string nearest = NearestName(wanted, names).value_or(std::string());
   return Fail(ErrorCode::kUsage,
               "there is no command '" + std::string(name) + "'" +
                   (nearest.empty() ? "; 'warrenctl --help' lists them" : "; is '" + nearest + "' meant?"));

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <iterator>
 
-#include "policies/nearest.h"
-
 namespace warren::program {
 namespace {
 
@@ -60,6 +58,7 @@ constexpr std::string_view kOptions[] = {
     "host-header",
     "health-path",
     "refresh",
+    "yield-every",
 };
 
 }  // namespace
@@ -73,10 +72,6 @@ bool IsForeignVariable(std::string_view variable) {
   const auto holds = [&](std::string_view part) { return variable.find(part) != std::string_view::npos; };
   return variable.ends_with("_PORT") || holds("SERVICE_HOST") || holds("SERVICE_PORT") || holds("_TCP") ||
          holds("_UDP");
-}
-
-std::string Nearest(std::string_view name, const std::vector<std::string>& candidates) {
-  return NearestName(name, candidates).value_or(std::string());
 }
 
 }  // namespace warren::program

@@ -2,9 +2,7 @@
 // them is a mistake, one that stands for another program's option is not this program's business.
 #pragma once
 
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace warren::program {
 
@@ -14,8 +12,5 @@ bool IsKnownOption(std::string_view name);
 /// Names that the product's environment may hold without being options: WARREN_TEST_*, and what
 /// Kubernetes sets for a Service called warren… (WARREN_PROXY_SERVICE_HOST, WARREN_PROXY_PORT_8080_TCP …).
 bool IsForeignVariable(std::string_view variable);
-
-/// The candidate nearest to `name` by edit distance, or empty when none is near.
-std::string Nearest(std::string_view name, const std::vector<std::string>& candidates);
 
 }  // namespace warren::program

@@ -13,6 +13,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "policies/nearest.h"
 #include "shardmgr/program/known_options.h"
 #include "shardmgr/program/option_checks.h"
 
@@ -183,7 +184,7 @@ const Option* OptionSet::Find(std::string_view name) const {
 std::string OptionSet::NearestOption(std::string_view name) const {
   std::vector<std::string> names;
   for (const Option& option : options_) names.push_back(LongName(option));
-  return Nearest(name, names);
+  return NearestName(name, names).value_or(std::string());
 }
 
 Result<void> OptionSet::CommandLine(int argc, const char* const* argv, Parsed& parsed) const {
@@ -212,7 +213,8 @@ Result<void> OptionSet::CommandLine(int argc, const char* const* argv, Parsed& p
       value.texts.push_back(given.value.empty() ? "true" : given.value.front());
     }
   } catch (const po::unknown_option& error) {
-    const std::string name = error.get_option_name();
+    std::string name = error.get_option_name();
+    name.resize(std::min(name.find('='), name.size()));  // What stands behind it may be a secret.
     const std::string bare = name.substr(std::min(name.find_first_not_of('-'), name.size()));
     if (bare == "password") return Fail(ErrorCode::kUsage, std::string(kPasswordHint), name);
     const std::string nearest = NearestOption(bare);

@@ -6,8 +6,6 @@
 #include <cstdio>
 #include <fstream>
 
-#include "shardmgr/program/known_options.h"
-
 namespace warren::program {
 namespace {
 
@@ -147,9 +145,21 @@ TEST(Options, FlagsAndHelp) {
   }
 }
 
-TEST(Nearest, FindsAMisspellingAndNothingFarOff) {
-  EXPECT_EQ(Nearest("managment", {"metrics-listen", "management", "node"}), "management");
-  EXPECT_EQ(Nearest("completely-different", {"management", "node"}), "");
+TEST(OptionSet, RepeatsNoPasswordFromTheCommandLine) {
+  const auto given = Parse({"--password=s3cret"});
+  ASSERT_FALSE(given);
+  EXPECT_EQ(given.error().ToString().find("s3cret"), std::string::npos) << given.error().ToString();
+  EXPECT_NE(given.error().ToString().find("--password-file"), std::string::npos) << given.error().ToString();
+}
+
+TEST(OptionSet, SuggestsTheOptionThatIsMeantAndNothingFarOff) {
+  const auto misspelt = Parse({"--mangement=http://x"});
+  ASSERT_FALSE(misspelt);
+  EXPECT_NE(misspelt.error().ToString().find("--management"), std::string::npos) << misspelt.error().ToString();
+  EXPECT_EQ(misspelt.error().ToString().find("http"), std::string::npos) << misspelt.error().ToString();
+  const auto far_off = Parse({"--completely-different=1"});
+  ASSERT_FALSE(far_off);
+  EXPECT_EQ(far_off.error().ToString().find("meant"), std::string::npos) << far_off.error().ToString();
 }
 
 }  // namespace
