@@ -26,6 +26,19 @@ bool IsOwn(const Identity& self, std::string_view tag) {
   return who && who->instance == self.instance;
 }
 
+std::optional<ShardQueueName> PartsOf(std::string_view queue, std::string_view exchange) {
+  std::optional<ShardQueueName> parts = ParseShardQueueName(queue);
+  if (parts && parts->exchange != exchange) parts.reset();
+  return parts;
+}
+
+// FNV-1a: the same in every program, as std::hash is not.
+std::uint64_t Hash(std::string_view text) {
+  std::uint64_t hash = 14'695'981'039'346'656'037u;
+  for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 1'099'511'628'211u;
+  return hash;
+}
+
 }  // namespace
 
 std::string ConsumerTag(const Identity& identity, unsigned number) {
@@ -43,16 +56,15 @@ std::optional<Identity> ParseConsumerTag(std::string_view tag) {
 }
 
 std::vector<std::string> ShardsToHold(const Identity& self, std::string_view exchange,
-                                      const std::vector<std::string>& queues,
-                                      const std::vector<SeenConsumer>& consumers,
+                                      const std::vector<SeenShard>& shards, const std::vector<SeenConsumer>& consumers,
                                       const std::vector<std::string>& held) {
   std::vector<std::string> wanted;
-  for (const std::string& queue : queues) {
-    const std::optional<ShardNameParts> parts = ParseShardName(queue, exchange);
+  for (const auto& [queue, bound, messages] : shards) {
+    const std::optional<ShardQueueName> parts = PartsOf(queue, exchange);
     if (!parts) continue;
-    bool hold = true;
-    if (parts->node != self.node) {
-      const bool holds = Contains(held, queue);
+    const bool holds = Contains(held, queue);
+    bool hold = bound || (messages ? *messages > 0 : holds);
+    if (hold && parts->node != self.node) {
       hold = std::none_of(consumers.begin(), consumers.end(), [&](const SeenConsumer& consumer) {
         if (consumer.queue != queue || IsOwn(self, consumer.tag)) return false;
         return !holds || GivesWay(self, parts->node, consumer.tag);
@@ -63,11 +75,17 @@ std::vector<std::string> ShardsToHold(const Identity& self, std::string_view exc
   return wanted;
 }
 
+bool IsYieldTime(std::string_view shard, std::int64_t now_ms, std::int64_t every_ms) {
+  if (every_ms <= 0) return false;
+  const auto shift = static_cast<std::int64_t>(Hash(shard) % static_cast<std::uint64_t>(every_ms));
+  return (now_ms + shift) % every_ms < kYieldMs;
+}
+
 unsigned PrefetchPerShard(const Identity& self, std::string_view exchange, unsigned concurrency,
                           const std::vector<std::string>& shards) {
   const auto local =
       static_cast<std::size_t>(std::count_if(shards.begin(), shards.end(), [&](const std::string& shard) {
-        const auto parts = ParseShardName(shard, exchange);
+        const auto parts = PartsOf(shard, exchange);
         return parts && parts->node == self.node;
       }));
   const std::size_t share = concurrency / std::max<std::size_t>(local > 0 ? local : shards.size(), 1);

@@ -3,6 +3,7 @@
 // result, since consumer tags say who consumes: "warren:<node>:<instance>:<n>". Pure.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,19 +23,36 @@ struct SeenConsumer {
   std::string tag;
 };
 
+/// A queue with a shard's name, of either style, as the management API lists it.
+struct SeenShard {
+  std::string queue;
+  bool bound = false;                     ///< To the stream's exchange.
+  std::optional<std::uint64_t> messages;  ///< Ready and unacknowledged, some seconds old; unset: not known.
+};
+
 /// "warren:<node>:<instance>:<number>".
 std::string ConsumerTag(const Identity& identity, unsigned number);
 
 /// Node and instance in a tag; nothing when a worker of another make chose the tag.
 std::optional<Identity> ParseConsumerTag(std::string_view tag);
 
-/// The shards of `exchange` among `queues` that this worker should consume, in the order of `queues`:
+/// The shards of `exchange` among `shards` that this worker should consume, in the order of `shards`:
 /// those of its own node always; one of another node when nobody consumes it, and from then on until
 /// somebody on its home node does, or a foreign worker with a smaller instance, or a consumer
-/// with a tag of its own. `held` are the shards it consumes now.
+/// with a tag of its own. A shard that is not bound (any more) counts while it holds messages, so that a drained one
+/// is emptied and then let go; where it is not known what it holds, it counts if it is held. `held` are the shards
+/// that the worker consumes now.
 std::vector<std::string> ShardsToHold(const Identity& self, std::string_view exchange,
-                                      const std::vector<std::string>& queues,
-                                      const std::vector<SeenConsumer>& consumers, const std::vector<std::string>& held);
+                                      const std::vector<SeenShard>& shards, const std::vector<SeenConsumer>& consumers,
+                                      const std::vector<std::string>& held);
+
+/// How long a worker without the management API lets go of an idle shard: long enough for the coordinator to see twice
+/// that nobody consumes it.
+inline constexpr std::int64_t kYieldMs = 20'000;
+
+/// Whether an idle shard is to be let go of at this Unix time: for kYieldMs in every `every_ms`, for all workers at the
+/// same time and for different shards at different times. Never when `every_ms` is 0.
+bool IsYieldTime(std::string_view shard, std::int64_t now_ms, std::int64_t every_ms);
 
 /// Messages that each consumer may hold; at least 1. The shards of the worker's own node share `concurrency`: those
 /// are what it keeps. Foreign ones, which it covers for a while, come on top with as much each, so that no consumer has

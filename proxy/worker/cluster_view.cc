@@ -3,8 +3,25 @@
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <map>
 
 namespace warren::worker {
+namespace {
+
+std::vector<SeenShard> Joined(const std::vector<std::string>& bound, const std::vector<Queue>& named) {
+  std::map<std::string, SeenShard> shards;
+  for (const std::string& queue : bound) shards[queue] = {queue, true, std::nullopt};
+  for (const Queue& queue : named) {
+    SeenShard& shard = shards[queue.name];
+    shard.queue = queue.name;
+    if (queue.ready && queue.unacked) shard.messages = *queue.ready + *queue.unacked;
+  }
+  std::vector<SeenShard> list;
+  for (auto& [name, shard] : shards) list.push_back(std::move(shard));
+  return list;
+}
+
+}  // namespace
 
 class ClusterView::Impl {
  public:
@@ -51,11 +68,13 @@ void ClusterView::Look(const std::string& vhost, const std::string& exchange,
                        std::function<void(Result<StreamView>)> done) {
   impl_->Run(
       [vhost, exchange](const management::Client& client) -> Result<StreamView> {
+        Result<std::vector<std::string>> bound = client.ListQueueBindingsFromExchange(vhost, exchange);
+        if (!bound && bound.error().code == ErrorCode::kNotFound) bound = std::vector<std::string>();
+        if (!bound) return tl::unexpected(std::move(bound.error()));
+        Result<std::vector<Queue>> named = client.ListQueuesNamed(vhost, ": " + exchange + " - ");
+        if (!named) return tl::unexpected(std::move(named.error()));
         StreamView view;
-        Result<std::vector<std::string>> queues = client.ListQueueBindingsFromExchange(vhost, exchange);
-        if (!queues && queues.error().code == ErrorCode::kNotFound) return view;
-        if (!queues) return tl::unexpected(std::move(queues.error()));
-        view.queues = std::move(*queues);
+        view.shards = Joined(*bound, *named);
         Result<std::vector<management::Consumer>> consumers = client.ListConsumers(vhost);
         if (!consumers) return tl::unexpected(std::move(consumers.error()));
         for (management::Consumer& consumer : *consumers) {

@@ -19,7 +19,7 @@ namespace warren::worker {
 
 /// The stream as it is now.
 struct StreamView {
-  std::vector<std::string> queues;  ///< Bound to the stream's exchange; none while there is no exchange.
+  std::vector<SeenShard> shards;  ///< Queues bound to the stream's exchange, and those named as shards of it.
   std::vector<SeenConsumer> consumers;
 };
 

@@ -101,7 +101,8 @@ void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
   connection_ = connection;
   own_queue_.clear();
   next_probe_ = {};
-  last_failures_.erase(connection->endpoint().ToString());
+  yielded_.clear();
+  failures_.Forget(connection->endpoint().ToString());
   metrics_.connects.Increment();
   Log(LogLevel::kInfo, "connected to the broker", {{"endpoint", connection->endpoint().ToString()}});
   self_.node.clear();
@@ -119,12 +120,7 @@ void Coverage::OnDown(const amqp::Endpoint& endpoint, const Error& error, bool w
     return;
   }
   metrics_.connection_failures.Increment();
-  // Attempts go on for ever: what an endpoint has said before is no news.
-  std::string& last = last_failures_[endpoint.ToString()];
-  const bool news = was_up || last != error.ToString();
-  last = error.ToString();
-  Log(news ? LogLevel::kWarning : LogLevel::kDebug, was_up ? "lost the broker" : "cannot reach the broker", error,
-      {{"endpoint", endpoint.ToString()}});
+  failures_.Note(was_up ? "lost the broker" : "cannot reach the broker", endpoint.ToString(), error, was_up);
   if (was_up) {
     ++epoch_;
     runner_.Abandon();
@@ -144,7 +140,9 @@ void Coverage::Hold(const std::vector<std::string>& wanted) {
   }
   std::erase_if(refused_,
                 [&](const auto& each) { return std::find(wanted.begin(), wanted.end(), each.first) == wanted.end(); });
-  const unsigned prefetch = PrefetchPerShard(self_, options_.stream, options_.concurrency, wanted);
+  std::vector<std::string> sharing = wanted;
+  sharing.insert(sharing.end(), yielded_.begin(), yielded_.end());
+  const unsigned prefetch = PrefetchPerShard(self_, options_.stream, options_.concurrency, sharing);
   for (const std::string& shard : wanted) {
     if (!consumers_.contains(shard)) Consume(shard, prefetch);
   }
@@ -216,6 +214,7 @@ void Coverage::SetAccepting(bool accepting) {
     return;
   }
   for (const std::string& shard : held()) Release(shard);
+  yielded_.clear();
   metrics_.shards.Set(0);
   Say(false, "not accepting requests");
 }

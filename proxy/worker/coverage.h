@@ -13,8 +13,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +23,8 @@
 #include "proxy/worker/shard_consumer.h"
 #include "proxy/worker/worker.h"
 #include "shardmgr/broker/amqp/link.h"
+#include "shardmgr/plan/naming.h"
+#include "shardmgr/program/failure_log.h"
 
 namespace warren::worker {
 
@@ -50,8 +52,11 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   void ScheduleRefresh();
   void Refresh();
   void OnView(Result<StreamView> view);
-  void ProbeWhenDue();
-  void Probe(int index, std::shared_ptr<std::vector<std::string>> found);
+  void LookWithoutApi();
+  void YieldIdleShards();
+  void WatchYielded(std::vector<std::string> left);
+  void DeclarePassively(const std::string& queue, std::function<void(Result<amqp::QueueDeclared>)> done);
+  void Probe(NameStyle style, int index, std::shared_ptr<std::vector<std::string>> found);
   void Hold(const std::vector<std::string>& wanted);
   void Consume(const std::string& shard, unsigned prefetch);
   void Release(const std::string& shard);
@@ -76,6 +81,7 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   Identity self_;                           ///< `node` is empty until it is known.
   std::map<std::string, std::shared_ptr<ShardConsumer>> consumers_;
   std::list<std::shared_ptr<ShardConsumer>> leaving_;  ///< Stopped, but still hold something.
+  std::set<std::string> yielded_;                      ///< Idle shards that are let go of for a while.
   unsigned next_tag_ = 0;
   std::chrono::steady_clock::time_point next_probe_;   ///< For shards beyond those that are held.
   std::chrono::steady_clock::time_point eager_until_;  ///< A shard was lost: until then each refresh probes.
@@ -83,8 +89,8 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   bool stopped_ = false;
   std::function<void()> on_stopped_;
   std::string last_error_;
-  std::map<std::string, std::string> refused_;        ///< Shard -> why it could not be consumed, until it can.
-  std::map<std::string, std::string> last_failures_;  ///< Endpoint -> why it could not be reached, as logged.
+  std::map<std::string, std::string> refused_;  ///< Shard -> why it could not be consumed, until it can.
+  program::FailureLog failures_;                ///< By endpoint.
 
   mutable std::mutex mutex_;
   program::Readiness readiness_{false, "not connected to the broker yet"};

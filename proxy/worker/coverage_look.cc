@@ -1,19 +1,14 @@
 // What a worker asks about the cluster: the node of its connection, the shards of the stream and who
-// consumes them; from the management API, or from the broker itself where there is no API.
+// consumes them. What it does without the management API is in coverage_probe.cc.
 #include <algorithm>
 
 #include "proxy/worker/coverage.h"
-#include "shardmgr/plan/naming.h"
 #include "shardmgr/program/logging.h"
 
 namespace warren::worker {
 
 using program::Log;
 using program::LogLevel;
-
-namespace {
-constexpr std::chrono::seconds kProbePause{30};
-}  // namespace
 
 // A queue of this connection alone lives on the node of the connection, also behind a load balancer.
 void Coverage::FindNode() {
@@ -78,7 +73,7 @@ void Coverage::ScheduleRefresh() {
 void Coverage::Refresh() {
   std::erase_if(leaving_, [](const auto& consumer) { return consumer->finished(); });
   if (!accepting_ || !connection_) return;
-  if (!cluster_) return ProbeWhenDue();
+  if (!cluster_) return LookWithoutApi();
   if (asking_epoch_ == epoch_) return;  // An API that hangs must not gather a queue of questions.
   asking_epoch_ = epoch_;
   cluster_->Look(options_.vhost, options_.stream, [weak = weak_from_this(), epoch = epoch_](Result<StreamView> view) {
@@ -100,49 +95,7 @@ void Coverage::OnView(Result<StreamView> view) {
     return;
   }
   last_error_.clear();
-  Hold(ShardsToHold(self_, options_.stream, view->queues, view->consumers, held()));
-}
-
-// The probe that finds no more shards costs an error in the broker's log: rare while shards are held.
-void Coverage::ProbeWhenDue() {
-  const auto now = std::chrono::steady_clock::now();
-  if (asking_epoch_ == epoch_ || (!consumers_.empty() && now >= eager_until_ && now < next_probe_)) return;
-  asking_epoch_ = epoch_;
-  next_probe_ = now + kProbePause;
-  Probe(0, std::make_shared<std::vector<std::string>>());
-}
-
-// Without the management API: the local shards are those that can be declared passively, from 0 on, and those held:
-// behind a gap as well.
-void Coverage::Probe(int index, std::shared_ptr<std::vector<std::string>> found) {
-  const std::string name = ShardName(options_.stream, self_.node, index);
-  if (consumers_.contains(name)) {
-    found->push_back(name);
-    return Probe(index + 1, std::move(found));
-  }
-  if (!control_ || !control_->is_open()) control_ = connection_->OpenChannel();
-  amqp::QueueDeclare queue;
-  queue.name = name;
-  queue.passive = true;
-  control_->DeclareQueue(
-      queue, [weak = weak_from_this(), epoch = epoch_, index, name, found](Result<amqp::QueueDeclared> declared) {
-        const auto self = weak.lock();
-        if (!self || epoch != self->epoch_) return;
-        if (!self->accepting_) {
-          self->asking_epoch_ = 0;
-          return;
-        }
-        if (declared) {
-          found->push_back(name);
-          return self->Probe(index + 1, found);
-        }
-        self->asking_epoch_ = 0;
-        self->control_ = nullptr;  // The refusal closed it.
-        for (std::string& shard : self->held()) {
-          if (std::find(found->begin(), found->end(), shard) == found->end()) found->push_back(std::move(shard));
-        }
-        self->Hold(*found);
-      });
+  Hold(ShardsToHold(self_, options_.stream, view->shards, view->consumers, held()));
 }
 
 }  // namespace warren::worker

@@ -38,6 +38,12 @@ program::OptionSet MakeOptionSet() {
            .placeholder = "DURATION",
            .default_value = "1s",
            .help = "Pause between looks at who consumes which shard."});
+  set.Add({.name = "yield-every",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "5m",
+           .help = "Without the management API: how often an idle shard is let go of for 20 s, or until it gets a "
+                   "message, so that a drained one can be deleted. At least 30s, or 0 for never."});
   set.Add({.name = "drain-timeout",
            .kind = OptionKind::kDuration,
            .placeholder = "DURATION",
@@ -81,6 +87,10 @@ Result<ProgramOptions> ReadOptions(const program::Parsed& parsed) {
   options.worker.instance = parsed.Text("instance");
   options.worker.concurrency = static_cast<unsigned>(parsed.Integer("concurrency"));
   options.worker.refresh = parsed.Duration("refresh");
+  options.worker.yield_every = parsed.Duration("yield-every");
+  if (options.worker.yield_every.count() != 0 && options.worker.yield_every < std::chrono::seconds(30)) {
+    return Fail(ErrorCode::kConfiguration, "must be 0 or at least 30s", parsed.Origin("yield-every"));
+  }
   for (const std::string& url : parsed.List("upstream")) {
     Result<UpstreamAddress> address = ParseUpstream(url);
     if (!address) return tl::unexpected(address.error().Within(parsed.Origin("upstream")));

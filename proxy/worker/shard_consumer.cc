@@ -18,6 +18,7 @@ ShardConsumer::ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::
 
 void ShardConsumer::Start(const std::string& tag, unsigned prefetch) {
   tag_ = tag;
+  last_delivery_ = std::chrono::steady_clock::now();
   channel_ = connection_->OpenChannel();
   const auto weak = weak_from_this();
   amqp::ChannelHandlers handlers;
@@ -66,6 +67,7 @@ void ShardConsumer::Stop() {
 
 void ShardConsumer::OnDelivery(amqp::Delivery& delivery) {
   ++held_;
+  last_delivery_ = std::chrono::steady_clock::now();
   if (delivery.damaged()) {
     return Refuse(delivery, {ErrorCode::kProtocol, "the message is too large or its headers are not well formed", ""});
   }

@@ -5,6 +5,7 @@
 // Threads: everything on the connection's executor.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -66,6 +67,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   bool is_open() const override { return channel_->is_open(); }
 
   std::size_t held() const { return held_; }
+  std::chrono::steady_clock::time_point last_delivery() const { return last_delivery_; }  ///< Or the start.
   bool consuming() const { return consuming_; }  ///< Whether the broker ever agreed to the consumer.
   /// Nothing held, and nothing more to come.
   bool finished() const { return cancelled_ && held_ == 0; }
@@ -83,6 +85,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   ShardConsumerHooks hooks_;
   wire::ResponseEncoder encoder_;
   std::size_t held_ = 0;
+  std::chrono::steady_clock::time_point last_delivery_;
   bool stopping_ = false;
   bool consuming_ = false;
   bool cancelled_ = false;

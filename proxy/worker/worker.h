@@ -41,6 +41,8 @@ struct WorkerOptions {
   std::string instance;                      ///< Unique name of this worker; empty: one is made up.
   unsigned concurrency = 16;                 ///< Requests handled at once, over all shards; at least 1.
   std::chrono::milliseconds refresh{1'000};  ///< Between looks at who consumes which shard; jittered.
+  /// Without the management API: how often an idle shard is let go of for a while (assignment.h); 0: never.
+  std::chrono::milliseconds yield_every{300'000};
 };
 
 /// The way of answers to the worker's executor, shut when the worker ends: from then on answers go nowhere.

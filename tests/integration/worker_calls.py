@@ -8,13 +8,14 @@ import pika
 
 from support import amqp
 from support.management import part
+from support.waiting import wait_until
 
 STREAM = "shard.web"
 
 
-def shard(node, index=0, stream=STREAM):
-    """A shard's queue name."""
-    return f"stream: {stream} - {node} - {index}"
+def shard(node, index=0, stream=STREAM, style="stream"):
+    """A shard's queue name; style "sharding" is the rabbitmq_sharding plugin's."""
+    return f"{style}: {stream} - {node} - {index}"
 
 
 def make_shards(api, names, per_node=1, stream=STREAM):
@@ -22,9 +23,35 @@ def make_shards(api, names, per_node=1, stream=STREAM):
     api.declare_exchange(stream)
     for index in range(per_node):
         for node in names:
-            api.put(f"queues/%2F/{part(shard(node, index, stream))}",
-                    {"durable": True, "node": node, "arguments": {"x-queue-type": "classic"}})
-            api.post(f"bindings/%2F/e/{part(stream)}/q/{part(shard(node, index, stream))}", {"routing_key": "1"})
+            make_shard(api, node, shard(node, index, stream), stream)
+
+
+def make_shard(api, node, queue, stream=STREAM):
+    """A shard's queue on its node, bound."""
+    api.put(f"queues/%2F/{part(queue)}", {"durable": True, "node": node, "arguments": {"x-queue-type": "classic"}})
+    bind(api, queue, stream)
+
+
+def bind(api, queue, stream=STREAM):
+    """Binds a shard with weight 1."""
+    api.post(f"bindings/%2F/e/{part(stream)}/q/{part(queue)}", {"routing_key": "1"})
+
+
+def unbind(api, queue, stream=STREAM):
+    """Unbinds a shard, as the coordinator does with one that is not wanted any more."""
+    api.delete(f"bindings/%2F/e/{part(stream)}/q/{part(queue)}/1")
+
+
+def delete_when_drained(api, address, queue, timeout=60):
+    """What the coordinator does with an unbound shard: once no message and no consumer shows, deletes it if it is empty
+    and unused. Fails unless that succeeds in time."""
+    def deleted():
+        if api.queues()[queue].get("messages") != 0:
+            return False
+        with amqp.connect(address) as connection:
+            connection.channel().queue_delete(queue, if_unused=True, if_empty=True)
+        return True
+    wait_until(deleted, timeout, lambda: f"'{queue}' can be deleted; consumed by {holders(api).get(queue)}", interval=0.5)
 
 
 def holders(api):
@@ -32,7 +59,7 @@ def holders(api):
     found = {}
     for entry in api.get("consumers/%2F"):
         name = entry["queue"]["name"]
-        if not name.startswith("stream: "):
+        if not name.startswith(("stream: ", "sharding: ")):
             continue
         found.setdefault(name, []).append(entry["consumer_tag"].split(":")[1])
     return {name: sorted(nodes) for name, nodes in found.items()}

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <random>
+#include <set>
+#include <tuple>
 
 #include "shardmgr/plan/naming.h"
 
@@ -19,8 +21,13 @@ const std::string kMine = ShardName(kExchange, "rabbit1@a", 0);
 const std::string kForeign = ShardName(kExchange, "rabbit2@b", 0);
 const Identity kSelf{"rabbit1@a", "m"};
 
+SeenShard Bound(const std::string& queue) { return {queue, true, 0}; }
+SeenShard Unbound(const std::string& queue, std::optional<std::uint64_t> messages) { return {queue, false, messages}; }
+
 std::vector<std::string> Decide(const std::vector<SeenConsumer>& consumers, const std::vector<std::string>& held = {}) {
-  return ShardsToHold(kSelf, kExchange, {kMine, kForeign, "other", "stream: x - rabbit1@a - 0"}, consumers, held);
+  return ShardsToHold(kSelf, kExchange,
+                      {Bound(kMine), Bound(kForeign), Bound("other"), Bound("stream: x - rabbit1@a - 0")}, consumers,
+                      held);
 }
 
 std::string TagOf(const std::string& node, const std::string& instance) { return ConsumerTag({node, instance}, 7); }
@@ -59,7 +66,70 @@ TEST(ShardsToHold, GivesUpAForeignShardToItsHomeNodeToASmallerInstanceAndToAStra
 }
 
 TEST(ShardsToHold, HoldsNothingOfAnotherStream) {
-  EXPECT_THAT(ShardsToHold(kSelf, kExchange, {"stream: shard.other - rabbit1@a - 0", "queue"}, {}, {}), IsEmpty());
+  EXPECT_THAT(
+      ShardsToHold(kSelf, kExchange, {Bound("stream: shard.other - rabbit1@a - 0"), Unbound("queue", 3)}, {}, {}),
+      IsEmpty());
+}
+
+TEST(ShardsToHold, EmptiesAShardThatIsNotBoundAndLetsGoOfItThen) {
+  for (const auto& [messages, held, expected] : {std::tuple(std::optional<std::uint64_t>(1), false, true),
+                                                 std::tuple(std::optional<std::uint64_t>(1), true, true),
+                                                 std::tuple(std::optional<std::uint64_t>(0), false, false),
+                                                 std::tuple(std::optional<std::uint64_t>(0), true, false)}) {
+    const std::vector<std::string> now = held ? std::vector{kMine, kForeign} : std::vector<std::string>();
+    const auto wanted =
+        ShardsToHold(kSelf, kExchange, {Unbound(kMine, messages), Unbound(kForeign, messages)}, {}, now);
+    EXPECT_EQ(wanted.size(), expected ? 2u : 0u) << *messages << " messages, held: " << held;
+  }
+}
+
+TEST(ShardsToHold, ChangesNothingAboutAShardWhoseMessagesAreNotKnown) {
+  EXPECT_THAT(ShardsToHold(kSelf, kExchange, {Unbound(kMine, std::nullopt)}, {}, {}), IsEmpty());
+  EXPECT_THAT(ShardsToHold(kSelf, kExchange, {Unbound(kMine, std::nullopt)}, {}, {kMine}), ElementsAre(kMine));
+}
+
+TEST(ShardsToHold, SharesDrainingShardsOfOtherNodesAsAnyOthers) {
+  const std::vector<SeenShard> shards = {Unbound(kForeign, 5)};
+  const SeenConsumer of_home{kForeign, TagOf("rabbit2@b", "z")};
+  EXPECT_THAT(ShardsToHold(kSelf, kExchange, shards, {}, {}), ElementsAre(kForeign));
+  EXPECT_THAT(ShardsToHold(kSelf, kExchange, shards, {of_home}, {}), IsEmpty());
+  EXPECT_THAT(ShardsToHold(kSelf, kExchange, shards, {of_home}, {kForeign}), IsEmpty());
+}
+
+TEST(ShardsToHold, KnowsShardsByNamesOfEitherStyle) {
+  const std::string bound = ShardName(kExchange, kSelf.node, 0, NameStyle::kSharding);
+  const std::string draining = ShardName(kExchange, kSelf.node, 1, NameStyle::kSharding);
+  const std::string other = ShardName("shard.other", kSelf.node, 0, NameStyle::kSharding);
+  EXPECT_THAT(ShardsToHold(kSelf, kExchange, {Bound(bound), Unbound(draining, 1), Bound(other)}, {}, {}),
+              ElementsAre(bound, draining));
+}
+
+TEST(IsYieldTime, ComesForTwentySecondsOfEachPeriodAndNeverWithoutOne) {
+  constexpr std::int64_t kEveryMs = 300'000, kStepMs = 1'000;
+  for (const std::int64_t start_ms : {std::int64_t{0}, std::int64_t{1'700'000'000'123}}) {
+    int times = 0, begins = 0;
+    for (std::int64_t at = start_ms; at < start_ms + kEveryMs; at += kStepMs) {
+      const bool now = IsYieldTime(kMine, at, kEveryMs);
+      times += now;
+      begins += now && !IsYieldTime(kMine, at - kStepMs, kEveryMs);
+      EXPECT_EQ(now, IsYieldTime(kMine, at + kEveryMs, kEveryMs));
+      EXPECT_FALSE(IsYieldTime(kMine, at, 0));
+    }
+    EXPECT_EQ(times, kYieldMs / kStepMs);
+    EXPECT_EQ(begins, 1) << "in one piece";
+  }
+}
+
+TEST(IsYieldTime, FallsOnTheSameTimeInEveryProgramAndOnAnotherForEachShard) {
+  EXPECT_TRUE(IsYieldTime("a", 300'000 - 0xaf63dc4c8601ec8c % 300'000, 300'000)) << "by FNV-1a of the name";
+  std::set<std::int64_t> begins;
+  for (int index = 0; index < 8; ++index) {
+    std::int64_t at = 0;
+    while (IsYieldTime(ShardName(kExchange, "rabbit1@a", index), at, 300'000)) at += 1'000;
+    while (!IsYieldTime(ShardName(kExchange, "rabbit1@a", index), at, 300'000)) at += 1'000;
+    begins.insert(at);
+  }
+  EXPECT_GT(begins.size(), 4u);
 }
 
 TEST(PrefetchPerShard, SharesTheConcurrencyAmongLocalShardsAndNeverGivesZero) {
@@ -102,7 +172,9 @@ TEST(ShardsToHold, SettlesWithEveryShardCoveredWhateverTheOrder) {
       }
       return consumers;
     };
-    const auto look = [&](std::size_t i) { return ShardsToHold(workers[i], kExchange, queues, seen(), held[i]); };
+    std::vector<SeenShard> shards;
+    for (const std::string& queue : queues) shards.push_back(random() % 3 == 0 ? Unbound(queue, 1) : Bound(queue));
+    const auto look = [&](std::size_t i) { return ShardsToHold(workers[i], kExchange, shards, seen(), held[i]); };
     for (int step = 0; step < 12; ++step) {
       const std::size_t start = random() % held.size();
       for (std::size_t i = 0; i < held.size(); ++i) held[(start + i) % held.size()] = look((start + i) % held.size());

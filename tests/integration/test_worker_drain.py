@@ -1,0 +1,162 @@
+"""warren-worker and shards that are taken out of service: it empties them, lets go of them so that they can be
+deleted, and takes them back when they are bound again. Shards are unbound by hand; no coordinator is needed."""
+
+import threading
+import time
+
+import pytest
+
+from support.backend import Response
+from support.waiting import always, wait_until
+from worker_calls import (STREAM, Caller, bind, delete_when_drained, holders, make_shard, make_shards, shard, status,
+                          unbind)
+
+CLUSTER_NODES = 2
+CLUSTER_STATISTICS_MS = 1000
+REQUESTS = 60
+
+
+@pytest.fixture
+def stream(cluster, clean):
+    """The stream with two shards on each node; gives the management API."""
+    make_shards(clean, cluster.names, per_node=2)
+    return clean
+
+
+@pytest.fixture
+def kept(cluster):
+    """The shard of the first node that stays."""
+    return shard(cluster.names[0], 0)
+
+
+@pytest.fixture
+def drained(cluster):
+    """The shard of the first node that is taken out of service."""
+    return shard(cluster.names[0], 1)
+
+
+@pytest.fixture
+def caller(cluster):
+    """A caller on the first node."""
+    made = Caller(cluster.amqp[0])
+    yield made
+    made.close()
+
+
+def send_many(caller, queue):
+    """Requests that are retry-safe and others, in turn."""
+    return [caller.send(queue, "POST" if number % 2 else "GET", f"/{number}") for number in range(REQUESTS)]
+
+
+def check_answers(caller, tokens):
+    """Each has one answer, with 200."""
+    caller.wait(tokens, timeout=40)
+    assert {status(caller.responses[token][0]) for token in tokens} == {200}
+    assert all(len(caller.responses[token]) == 1 for token in tokens)
+
+
+def test_empties_a_shard_that_was_unbound_before_it_came(cluster, stream, programs, backend, caller, kept, drained):
+    tokens = send_many(caller, drained)
+    unbind(stream, drained)
+    wait_until(lambda: stream.queues()[drained]["messages"] == REQUESTS, 10, "the messages are counted")
+    web = backend("web")
+    worker = programs.worker(cluster, STREAM, web.url, node=0)
+    check_answers(caller, tokens)
+    assert len(web.requests) == REQUESTS, "each was run once"
+    delete_when_drained(stream, cluster.amqp[0], drained)
+    wait_until(lambda: sorted(holders(stream)) == sorted([kept, *(shard(cluster.names[1], i) for i in range(2))]), 20,
+               lambda: f"the others are consumed: {holders(stream)}")
+    assert worker.is_ready()
+
+
+def test_lets_go_of_a_shard_that_is_unbound_while_it_works_on_its_messages(cluster, stream, programs, backend, caller,
+                                                                         kept, drained):
+    web = backend("web", lambda request: (time.sleep(0.1), Response(200))[1])
+    programs.worker(cluster, STREAM, web.url, "--concurrency", "4", node=0)
+    wait_until(lambda: drained in holders(stream), 20, "it is consumed")
+    tokens = send_many(caller, drained)
+    wait_until(lambda: web.requests, 10, "it works")
+    unbind(stream, drained)
+    check_answers(caller, tokens)
+    assert len(web.requests) == REQUESTS, "each was run once"
+    delete_when_drained(stream, cluster.amqp[0], drained)
+    assert status(caller.ask(kept)) == 200
+
+
+def test_answers_what_it_holds_of_a_shard_that_it_lets_go_of(cluster, stream, programs, backend, caller, drained):
+    release = threading.Event()
+    web = backend("web", lambda request: (release.wait(30), Response(200))[1])
+    programs.worker(cluster, STREAM, web.url, node=0)
+    wait_until(lambda: drained in holders(stream), 20, "it is consumed")
+    token = caller.send(drained, "POST", "/slow")
+    wait_until(lambda: web.requests, 10, "it is being worked on")
+    unbind(stream, drained)
+    release.set()
+    check_answers(caller, [token])
+    delete_when_drained(stream, cluster.amqp[0], drained)
+
+
+def test_never_takes_an_empty_shard_that_is_not_bound(cluster, stream, programs, backend, drained):
+    unbind(stream, drained)
+    programs.worker(cluster, STREAM, backend("web").url, node=0)
+    wait_until(lambda: len(holders(stream)) == 3, 20, lambda: f"the bound ones are consumed: {holders(stream)}")
+    always(lambda: drained not in holders(stream), 4, "the unbound one is left alone")
+
+
+def test_empties_a_draining_shard_of_a_node_that_has_no_worker(cluster, stream, programs, backend, caller):
+    programs.worker(cluster, STREAM, backend("web").url, node=0)
+    foreign = shard(cluster.names[1], 1)
+    unbind(stream, foreign)
+    wait_until(lambda: foreign not in holders(stream), 20, "let go of")
+    check_answers(caller, send_many(caller, foreign))
+    delete_when_drained(stream, cluster.amqp[0], foreign)
+
+
+def test_takes_a_shard_back_that_is_bound_again(cluster, stream, programs, backend, caller, drained):
+    programs.worker(cluster, STREAM, backend("web").url, node=0)
+    unbind(stream, drained)
+    wait_until(lambda: len(holders(stream)) == 3 and drained not in holders(stream), 20, "let go of")
+    bind(stream, drained)
+    wait_until(lambda: drained in holders(stream), 20, "taken back")
+    assert status(caller.ask(drained)) == 200
+
+
+def test_empties_the_shards_of_an_exchange_that_is_gone(cluster, stream, programs, backend, caller, kept, drained):
+    tokens = send_many(caller, kept) + send_many(caller, drained)
+    stream.delete_exchange(STREAM)
+    worker = programs.worker(cluster, STREAM, backend("web").url, node=0, ready=False)
+    check_answers(caller, tokens)
+    delete_when_drained(stream, cluster.amqp[0], kept)
+    delete_when_drained(stream, cluster.amqp[0], drained)
+    wait_until(lambda: not holders(stream) and not worker.is_ready(), 20, "it waits for shards, and says so")
+
+
+def test_serves_and_empties_shards_named_as_the_sharding_plugin_does(cluster, clean, programs, backend, caller):
+    clean.declare_exchange(STREAM)
+    first, second = (shard(cluster.names[0], index, style="sharding") for index in range(2))
+    for queue in (first, second):
+        make_shard(clean, cluster.names[0], queue)
+    tokens = send_many(caller, second)
+    unbind(clean, second)
+    programs.worker(cluster, STREAM, backend("web").url, node=0)
+    check_answers(caller, tokens)
+    assert status(caller.ask(first)) == 200
+    delete_when_drained(clean, cluster.amqp[0], second)
+
+
+def test_lets_go_of_drained_shards_without_the_management_api_too(cluster, clean, programs, backend, caller):
+    local = cluster.names[0]
+    make_shards(clean, [local], per_node=2)
+    kept_shard, plugin = shard(local, 0), shard(local, 0, style="sharding")
+    make_shard(clean, local, plugin)
+    queues = [kept_shard, shard(local, 1), plugin]
+    programs.start("warren-worker", "--stream", STREAM, "--upstream", backend("web").url, "--node", cluster.amqp[0],
+                   "--local-node", local, "--yield-every", "30s")
+    wait_until(lambda: sorted(holders(clean)) == sorted(queues), 20, lambda: f"all are found: {holders(clean)}")
+    for queue in queues[1:]:
+        unbind(clean, queue)
+        delete_when_drained(clean, cluster.amqp[0], queue, timeout=90)
+    wait_until(lambda: kept_shard not in holders(clean), 60, "the idle shard is let go of for a while, too")
+    assert status(caller.ask(kept_shard)) == 200
+    wait_until(lambda: list(holders(clean)) == [kept_shard], 60, lambda: f"it stays: {holders(clean)}")
+    assert status(caller.ask(kept_shard)) == 200
