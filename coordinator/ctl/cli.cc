@@ -1,6 +1,8 @@
 // Options of warrenctl and what they are turned into.
 #include "coordinator/ctl/cli.h"
 
+#include <unistd.h>
+
 #include <iostream>
 #include <limits>
 
@@ -12,18 +14,87 @@ namespace {
 
 using program::OptionKind;
 
+constexpr std::chrono::milliseconds kLongestRequest{10'000};  // Of a command whose --timeout is for all of it.
+
 bool IsNegativeNumber(std::string_view text) {
   return text.size() > 1 && text[0] == '-' && text[1] >= '0' && text[1] <= '9';
 }
 
-Result<void> CheckOptionsOf(const program::Parsed& parsed, const Command& command) {
-  for (const char* option : {"priority", "apply-to"}) {
-    if (command.name != "set_policy" && parsed.Origin(option).starts_with("--")) {
-      return Fail(ErrorCode::kUsage, "belongs to set_policy, and has no meaning for " + std::string(command.name),
-                  "--" + std::string(option));
-    }
+/// An option of other commands is a mistake on the command line; in the environment or a file it is for those.
+Result<void> CheckOptionsOf(const program::Parsed& parsed, const program::OptionSet& options, const Command& command) {
+  for (const program::Option& option : options.options()) {
+    const std::string name = option.name.substr(0, option.name.find(','));
+    const auto takers = CommandsOf(name);
+    if (takers.empty() || std::find(takers.begin(), takers.end(), command.name) != takers.end()) continue;
+    if (!parsed.Origin(name).starts_with("--")) continue;
+    std::string list;
+    for (const std::string_view taker : takers) list.append(list.empty() ? "" : ", ").append(taker);
+    return Fail(ErrorCode::kUsage, "belongs to " + list + ", and has no meaning for " + std::string(command.name),
+                "--" + name);
   }
   return {};
+}
+
+void AddCommandOptions(program::OptionSet& options) {
+  options.Add({.name = "priority",
+               .kind = OptionKind::kInteger,
+               .placeholder = "N",
+               .default_value = "0",
+               .help = "set_policy: the highest wins.",
+               .minimum = std::numeric_limits<std::int32_t>::min(),
+               .maximum = std::numeric_limits<std::int32_t>::max()});
+  options.Add({.name = "apply-to",
+               .placeholder = "WHAT",
+               .default_value = "exchanges",
+               .help = "set_policy: what the policy is for.",
+               .choices = {"exchanges"}});
+  options.Add({.name = "watch,w", .kind = OptionKind::kFlag, .help = "status: again and again, until Ctrl-C."});
+  options.Add({.name = "interval",
+               .kind = OptionKind::kDuration,
+               .placeholder = "DURATION",
+               .default_value = "2s",
+               .help = "status --watch: time between two looks.",
+               .minimum = 100});
+  options.Add({.name = "coordinator",
+               .kind = OptionKind::kHttpUrl,
+               .placeholder = "URL",
+               .default_value = "http://127.0.0.1:15680",
+               .help = "events, status: REST API of the coordinator; status asks it only when this is given."});
+  options.Add({.name = "never-delete", .kind = OptionKind::kFlag, .help = "plan, apply: no queue is deleted."});
+  options.Add({.name = "statistics-interval",
+               .kind = OptionKind::kDuration,
+               .placeholder = "DURATION",
+               .default_value = "5s",
+               .help = "plan, apply, delete_stream: the broker's collect_statistics_interval. What is to be deleted is "
+                       "looked at twice, this far apart.",
+               .minimum = 100});
+  options.Add({.name = "wait", .kind = OptionKind::kFlag, .help = "drain_node: until no shard is left there."});
+  options.Add({.name = "purge", .kind = OptionKind::kFlag, .help = "delete_stream: drop messages that are ready."});
+  options.Add({.name = "as",
+               .placeholder = "SHAPE",
+               .default_value = "warren",
+               .help = "export: the shape of what is written.",
+               .choices = {"warren", "definitions"}});
+  options.Add({.name = "dry-run", .kind = OptionKind::kFlag, .help = "import: only say what would be written."});
+}
+
+void SetCommandOptions(const program::Parsed& parsed, const Command& command, Context& context) {
+  context.priority = static_cast<int>(parsed.Integer("priority"));
+  context.apply_to = parsed.Text("apply-to");
+  context.purge = parsed.Flag("purge");
+  context.wait = parsed.Flag("wait");
+  context.watch = parsed.Flag("watch");
+  context.dry_run = parsed.Flag("dry-run");
+  context.never_delete = parsed.Flag("never-delete");
+  context.export_as = parsed.Text("as");
+  context.coordinator = parsed.Text("coordinator");
+  context.coordinator_given = parsed.Given("coordinator");
+  context.interval = parsed.Duration("interval");
+  context.statistics_interval_ms = parsed.Duration("statistics-interval").count();
+  context.request_timeout = parsed.Duration("timeout");
+  if (!command.waits) return;
+  if (parsed.Given("timeout")) context.time_limit = context.request_timeout;
+  context.request_timeout = std::min(context.request_timeout, kLongestRequest);
 }
 
 }  // namespace
@@ -38,7 +109,9 @@ program::OptionSet MakeOptions() {
       {.name = "vhost,p",
        .placeholder = "NAME",
        .default_value = "/",
-       .help = "Virtual host of set_policy and clear_policy; lists, plan and apply keep to it when it is given."});
+       .help =
+           "Virtual host of policies and streams; lists, status, plan, apply and export take in all of them unless it "
+           "is given."});
   options.Add({.name = "formatter",
                .placeholder = "FORMAT",
                .default_value = "table",
@@ -49,23 +122,14 @@ program::OptionSet MakeOptions() {
                .kind = OptionKind::kDuration,
                .placeholder = "DURATION",
                .default_value = "10s",
-               .help = "For one request to one management URL.",
+               .help =
+                   "For one request to one management URL; of apply, delete_stream and drain_node: for all of it, 2 "
+                   "min unless given.",
                .minimum = 1});
   options.Add({.name = "policies-dir",
                .placeholder = "DIR",
                .help = "Stream definitions and policies in *.json files there win over those in the broker."});
-  options.Add({.name = "priority",
-               .kind = OptionKind::kInteger,
-               .placeholder = "N",
-               .default_value = "0",
-               .help = "set_policy: the highest wins.",
-               .minimum = std::numeric_limits<std::int32_t>::min(),
-               .maximum = std::numeric_limits<std::int32_t>::max()});
-  options.Add({.name = "apply-to",
-               .placeholder = "WHAT",
-               .default_value = "exchanges",
-               .help = "set_policy: what the policy is for.",
-               .choices = {"exchanges"}});
+  AddCommandOptions(options);
   options.TakeArguments();
   return options;
 }
@@ -79,7 +143,7 @@ std::vector<std::string> WithNegativeValue(std::vector<std::string> arguments) {
 }
 
 Result<Session> OpenSession(const program::Parsed& parsed, const Command& command) {
-  if (auto fits = CheckOptionsOf(parsed, command); !fits) return tl::unexpected(fits.error());
+  if (auto fits = CheckOptionsOf(parsed, MakeOptions(), command); !fits) return tl::unexpected(fits.error());
   auto credentials = program::ReadCredentials(parsed);
   if (!credentials) return tl::unexpected(credentials.error());
 
@@ -87,11 +151,13 @@ Result<Session> OpenSession(const program::Parsed& parsed, const Command& comman
   reach.urls = parsed.List("management");
   reach.user = credentials->user;
   reach.password = credentials->password;
-  reach.timeout = parsed.Duration("timeout");
-  reach.tls_ca_file = parsed.Text("tls-ca-file");
-
   Session session;
   Context& context = session.context;
+  SetCommandOptions(parsed, command, context);
+  context.tls_ca_file = parsed.Text("tls-ca-file");
+  reach.timeout = context.request_timeout;
+  reach.tls_ca_file = context.tls_ca_file;
+
   if (parsed.Given("policies-dir")) {
     auto parameters = ReadPoliciesDirectory(parsed.Text("policies-dir"));
     if (!parameters) return tl::unexpected(parameters.error());
@@ -102,11 +168,10 @@ Result<Session> OpenSession(const program::Parsed& parsed, const Command& comman
   context.arguments.assign(parsed.arguments().begin() + 1, parsed.arguments().end());
   context.vhost = parsed.Text("vhost");
   context.vhost_given = parsed.Given("vhost");
-  context.priority = static_cast<int>(parsed.Integer("priority"));
-  context.apply_to = parsed.Text("apply-to");
   context.user = credentials->user;
   context.format = ParseFormat(parsed.Text("formatter")).value_or(Format::kTable);
   context.quiet = parsed.Flag("quiet");
+  context.terminal = isatty(STDOUT_FILENO) != 0;
   context.client = session.client.get();
   context.out = &std::cout;
   context.err = &std::cerr;

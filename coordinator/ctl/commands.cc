@@ -2,49 +2,139 @@
 #include <ostream>
 
 #include "coordinator/ctl/command.h"
+#include "coordinator/ctl/help_texts.h"
 #include "policies/nearest.h"
 
 namespace warren::ctl {
-namespace {
-
-constexpr std::string_view kSetParameterHelp =
-    "COMPONENT is stream-definition (NAME is the definition's name, VALUE its JSON object) or stream (NAME is a key\n"
-    "of a definition, VALUE the JSON value that holds wherever a definition leaves the key out). VALUE is checked\n"
-    "before anything is written. Parameters hold for the whole cluster.\n\n"
-    "  warrenctl set_parameter stream-definition my_stream \\\n"
-    "    '{\"local-username\": \"guest\", \"shards-per-node\": 2, \"routing-key\": \"1234\"}'\n"
-    "  warrenctl set_parameter stream routing-key '\"4321\"'\n";
-constexpr std::string_view kSetPolicyHelp =
-    "Exchanges of the virtual host (--vhost) whose name matches PATTERN (PCRE2, unanchored) become streams.\n"
-    "DEFINITION is a JSON object that names a stream definition. Of several policies that match, the one with the\n"
-    "highest --priority holds, then the smallest name.\n\n"
-    "  warrenctl set_policy my_stream \"^shard\\.\" '{\"stream-definition\": \"my_stream\"}'\n";
-constexpr std::string_view kApplyHelp =
-    "Observes, plans and applies through the management API until nothing is left to do or nothing gets done.\n"
-    "Exit code 0: every stream is ready. 3: only part could be done; standard error says what and why.\n";
-
-}  // namespace
 
 const std::vector<Command>& Commands() {
   static const std::vector<Command> kCommands = {
-      {"set_parameter", "COMPONENT NAME VALUE", "Sets a stream definition or a default.", kSetParameterHelp, 3, 3,
-       SetParameter},
-      {"clear_parameter", "COMPONENT NAME", "Removes a stream definition or a default.", "", 2, 2, ClearParameter},
+      {"set_parameter",
+       "COMPONENT NAME VALUE",
+       "Sets a stream definition or a default.",
+       kSetParameterHelp,
+       3,
+       3,
+       SetParameter,
+       {},
+       false,
+       {"stream-definition", "stream"}},
+      {"clear_parameter",
+       "COMPONENT NAME",
+       "Removes a stream definition or a default.",
+       "",
+       2,
+       2,
+       ClearParameter,
+       {},
+       false,
+       {"stream-definition", "stream"}},
       {"list_parameters", "", "Lists stream definitions and defaults.", "", 0, 0, ListParameters},
-      {"set_policy", "[--priority N] [--apply-to exchanges] NAME PATTERN DEFINITION",
-       "Says which exchanges are streams.", kSetPolicyHelp, 3, 3, SetPolicy},
+      {"set_policy",
+       "[--priority N] [--apply-to exchanges] NAME PATTERN DEFINITION",
+       "Says which exchanges are streams.",
+       kSetPolicyHelp,
+       3,
+       3,
+       SetPolicy,
+       {"priority", "apply-to"}},
       {"clear_policy", "NAME", "Removes a policy of the virtual host.",
-       "Its exchanges keep their shards, which are not looked after any more.\n", 1, 1, ClearPolicy},
+       "Its exchanges keep their shards, which are not looked after any more; 'warrenctl delete_stream' removes "
+       "them.\n",
+       1, 1, ClearPolicy},
       {"list_policies", "", "Lists policies.", "", 0, 0, ListPolicies},
       {"list_streams", "", "Lists the exchanges that policies match, and whether they are ready.", "", 0, 0,
        ListStreams},
       {"list_shards", "[EXCHANGE]", "Lists shards: where they are, how they are bound, what is in them.",
        "Counts and rates are up to one statistics interval (5 s) old.\n", 0, 1, ListShards},
       {"list_nodes", "", "Lists the nodes of the cluster.", "", 0, 0, ListNodes},
-      {"plan", "", "Prints what apply would do, and changes nothing.", "", 0, 0, ShowPlan},
-      {"apply", "", "Declares and binds what is missing, once, without a coordinator.", kApplyHelp, 0, 0, ApplyPlan},
+      {"status",
+       "[--watch] [--interval DURATION] [--coordinator URL] [EXCHANGE]",
+       "Shows what is to be said of each stream, and the drains.",
+       kStatusHelp,
+       0,
+       1,
+       ShowStatus,
+       {"watch", "interval", "coordinator"}},
+      {"events",
+       "[--coordinator URL]",
+       "Lists recent events, from the coordinator.",
+       kEventsHelp,
+       0,
+       0,
+       ListEvents,
+       {"coordinator"}},
+      {"plan",
+       "[--never-delete]",
+       "Prints what apply would do and how many keys move; changes nothing.",
+       kPlanHelp,
+       0,
+       0,
+       ShowPlan,
+       {"never-delete", "statistics-interval"}},
+      {"apply",
+       "[--never-delete]",
+       "Puts every stream right, once, without a coordinator.",
+       kApplyHelp,
+       0,
+       0,
+       ApplyPlan,
+       {"never-delete", "statistics-interval"},
+       true},
+      {"drain_node", "[--wait] NODE", "Takes all shards off a node.", kDrainNodeHelp, 1, 1, DrainNode, {"wait"}, true},
+      {"undrain_node", "NODE", "Lets a node have shards again.", "The coordinator puts them there.\n", 1, 1,
+       UndrainNode},
+      {"purge_stream", "EXCHANGE", "Drops the messages of all shards of a stream.", kPurgeStreamHelp, 1, 1,
+       PurgeStream},
+      {"delete_stream",
+       "[--purge] EXCHANGE",
+       "Removes the shards of an exchange that no policy matches.",
+       kDeleteStreamHelp,
+       1,
+       1,
+       DeleteStream,
+       {"purge", "statistics-interval"},
+       true},
+      {"export",
+       "[--as warren|definitions]",
+       "Writes definitions, policies and defaults as JSON.",
+       kExportHelp,
+       0,
+       0,
+       ExportSettings,
+       {"as"}},
+      {"import",
+       "[--dry-run] FILE",
+       "Sets definitions, policies and defaults from a file; - is standard input.",
+       kImportHelp,
+       1,
+       1,
+       ImportSettings,
+       {"dry-run"},
+       false,
+       {"FILE"}},
+      {"completion",
+       "bash|zsh|fish",
+       "Prints the completion script of a shell.",
+       kCompletionHelp,
+       1,
+       1,
+       PrintCompletion,
+       {},
+       false,
+       {"bash", "zsh", "fish"}},
   };
   return kCommands;
+}
+
+std::vector<std::string_view> CommandsOf(std::string_view option) {
+  std::vector<std::string_view> names;
+  for (const Command& command : Commands()) {
+    if (std::find(command.options.begin(), command.options.end(), option) != command.options.end()) {
+      names.push_back(command.name);
+    }
+  }
+  return names;
 }
 
 Result<const Command*> FindCommand(std::string_view name) {
@@ -88,7 +178,7 @@ std::string CommandList() {
 }
 
 void Context::Say(std::string_view line) const {
-  if (!quiet && format == Format::kTable) *out << line << "\n";
+  if (talks()) *out << line << "\n";
 }
 
 void Context::Warn(std::string_view line) const { *err << "Warning: " << line << "\n"; }

@@ -50,7 +50,7 @@ std::string Addresses(const Node& node) {
 }  // namespace
 
 Result<int> ListStreams(const Context& context) {
-  auto world = Look(context);
+  auto world = Look(context, LocalUsers::kAllOfThem);
   if (!world) return tl::unexpected(world.error());
   context.Say("Listing streams ...");
   Table table{{"vhost", "exchange", "type", "policy", "definition", "shards", "active", "state", "message"}, {}};
@@ -67,7 +67,7 @@ Result<int> ListStreams(const Context& context) {
 }
 
 Result<int> ListShards(const Context& context) {
-  auto world = Look(context);
+  auto world = Look(context, LocalUsers::kAllOfThem);
   if (!world) return tl::unexpected(world.error());
   Table table{{"vhost", "exchange", "queue", "index", "node", "state", "routing_key", "bound_key", "messages_ready",
                "messages_unacknowledged", "consumers", "publish_rate", "deliver_rate"},

@@ -1,0 +1,14 @@
+// Ctrl-C during a command that goes on until it is told to end: SIGINT and SIGTERM end the wait, not the process.
+#pragma once
+
+#include <chrono>
+
+namespace warren::ctl {
+
+/// From now on these signals are noted. Once in a process, before threads start that are to be left alone.
+void NoteInterrupts();
+
+/// Waits for `duration`, or until one of them came (also before). True: it came.
+bool WaitOrInterrupted(std::chrono::milliseconds duration);
+
+}  // namespace warren::ctl

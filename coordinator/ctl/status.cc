@@ -1,0 +1,102 @@
+// status: the conditions of every stream and the drains, once or again and again.
+#include <ostream>
+
+#include "coordinator/ctl/command.h"
+#include "coordinator/ctl/coordinator_client.h"
+#include "coordinator/ctl/interrupt.h"
+#include "coordinator/ctl/status_view.h"
+#include "coordinator/ctl/world.h"
+
+namespace warren::ctl {
+namespace {
+
+constexpr std::string_view kHomeAndClear = "\x1b[H\x1b[2J\x1b[3J";
+
+class Source {
+ public:
+  explicit Source(const Context& context) : context_(context), observer_(context, LocalUsers::kAllOfThem) {}
+
+  /// What is to be shown, of the streams that were asked for.
+  Result<StatusView> Look() {
+    auto view = context_.coordinator_given ? Ask() : See();
+    if (view) view->Keep(context_.vhost_given ? context_.vhost : "", Wanted());
+    return view;
+  }
+
+  std::string Wanted() const { return context_.arguments.empty() ? std::string() : context_.arguments[0]; }
+
+ private:
+  Result<StatusView> See() {
+    auto world = observer_.Look();
+    if (!world) return tl::unexpected(world.error());
+    StatusView view = book_.View(world->plan);
+    view.source = "this run of warrenctl";
+    return view;
+  }
+
+  Result<StatusView> Ask() {
+    auto document = AskCoordinator(context_, "/api/v1/streams");
+    if (!document) return tl::unexpected(document.error());
+    StatusView view;
+    view.source = "coordinator " + context_.coordinator;
+    try {
+      view.streams = document->at("streams");
+      view.problems = document->value("problems", nlohmann::json::array());
+      const nlohmann::json& observation = document->at("observation");
+      if (const auto& at = observation.at("observed_at_ms"); at.is_number()) view.observed_at_ms = at;
+      if (const auto& error = observation.at("error"); !error.is_null()) view.trouble = error.at("message");
+    } catch (const nlohmann::json::exception& failure) {
+      return Fail(ErrorCode::kProtocol, std::string("its answer is not that of a coordinator: ") + failure.what(),
+                  view.source);
+    }
+    return view;
+  }
+
+  const Context& context_;
+  Observer observer_;
+  SinceBook book_;
+};
+
+void Show(const Context& context, const StatusView& view) {
+  if (context.format == Format::kTable) {
+    if (context.watch && context.terminal) *context.out << kHomeAndClear;
+    *context.out << StatusText(view);
+    if (context.watch && !context.terminal) *context.out << "\n";
+  } else if (context.format == Format::kCsv) {
+    context.Print(StatusTable(view));
+  } else {
+    // One line a look when watched, so that programs can tell them apart.
+    *context.out << view.streams.dump(context.watch ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace)
+                 << "\n";
+  }
+  context.out->flush();
+}
+
+}  // namespace
+
+Result<int> ShowStatus(const Context& context) {
+  if (context.watch) NoteInterrupts();
+  Source source(context);
+  auto view = source.Look();
+  if (!view) return tl::unexpected(view.error());
+  if (!source.Wanted().empty() && view->streams.empty() && !context.watch) {
+    return Fail(
+        ErrorCode::kNotFound,
+        "it is no stream: no policy matches an exchange of that name; 'warrenctl list_streams' shows those that "
+        "are",
+        "exchange '" + source.Wanted() + "'");
+  }
+  Show(context, *view);
+  while (context.watch && !WaitOrInterrupted(context.interval) && *context.out) {
+    auto next = source.Look();
+    if (next) {
+      view = std::move(next);
+    } else {
+      view->trouble = next.error().ToString();
+    }
+    Show(context, *view);
+  }
+  return 0;
+}
+
+}  // namespace warren::ctl

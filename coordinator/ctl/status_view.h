@@ -1,0 +1,45 @@
+// What `status` shows, as a value, and its renderings. Pure.
+//
+// Streams are JSON as the REST API has them (shardmgr/plan/json.h with `since_ms` in each condition), so that what a
+// coordinator tells and what warrenctl sees for itself look the same.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <tuple>
+
+#include "coordinator/ctl/table.h"
+#include "shardmgr/plan/plan.h"
+
+namespace warren::ctl {
+
+struct StatusView {
+  std::int64_t observed_at_ms = 0;
+  std::string source;   ///< Who looked: "this run of warrenctl", "coordinator http://…"
+  std::string trouble;  ///< Why it is not newer; empty: it is new.
+  nlohmann::json streams = nlohmann::json::array();
+  nlohmann::json problems = nlohmann::json::array();  ///< Of parameters and files: conditions.
+
+  /// Keeps the streams of this name, and of this virtual host unless it is empty.
+  void Keep(const std::string& vhost, const std::string& exchange);
+};
+
+/// Since when conditions hold, as far as one run has seen their beginning.
+class SinceBook {
+ public:
+  /// The view of a plan: `since_ms` is null where the first plan had the condition already.
+  StatusView View(const Plan& plan);
+
+ private:
+  std::map<std::tuple<std::string, std::string, std::string, std::string>, nlohmann::json> since_;
+  bool first_ = true;
+};
+
+/// For people: a line a stream, below it its conditions and drains.
+std::string StatusText(const StatusView& view);
+/// One row a condition.
+Table StatusTable(const StatusView& view);
+
+}  // namespace warren::ctl
