@@ -27,8 +27,7 @@ enum class JsonRules {
 
 /// Parses one JSON text (RFC 8259, UTF-8). `context` says where the text comes from and becomes the
 /// error's context. Errors are kInvalid: "line 3, column 7: …" with what was expected there.
-Result<nlohmann::json> ParseJson(std::string_view text, std::string_view context,
-                                 JsonRules rules = JsonRules::kStrict);
+Result<nlohmann::json> ParseJson(std::string_view text, std::string_view context, JsonRules rules = JsonRules::kStrict);
 
 /// `value` on one line for a message, cut after `max_bytes` with "…"; never throws, invalid UTF-8 is replaced.
 std::string JsonForMessage(const nlohmann::json& value, std::size_t max_bytes = 80);

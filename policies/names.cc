@@ -102,11 +102,10 @@ Result<ParameterName> ParseParameterName(std::string_view parameter) {
                 "stream.<key>",
                 std::string(parameter));
   }
-  const auto [prefix, kind, what] = parameter.starts_with(kDefinitionPrefix)
-                                        ? std::tuple(kDefinitionPrefix, ParameterKind::kDefinition, "name")
-                                    : parameter.starts_with(kNodePrefix)
-                                        ? std::tuple(kNodePrefix, ParameterKind::kNode, "node's name")
-                                        : std::tuple(kGlobalPrefix, ParameterKind::kGlobal, "key");
+  const auto [prefix, kind, what] =
+      parameter.starts_with(kDefinitionPrefix) ? std::tuple(kDefinitionPrefix, ParameterKind::kDefinition, "name")
+      : parameter.starts_with(kNodePrefix)     ? std::tuple(kNodePrefix, ParameterKind::kNode, "node's name")
+                                               : std::tuple(kGlobalPrefix, ParameterKind::kGlobal, "key");
   const std::string_view name = parameter.substr(prefix.size());
   if (name.empty()) {
     return Fail(ErrorCode::kInvalid, fmt::format("a {} is expected after the dot", what), std::string(parameter));

@@ -1,6 +1,6 @@
 // From candidates to steps, in this order: what has to be there first; declares and binds, index-major over
-// the nodes; shards nobody wants leave the exchange, highest index first; one shard is repaired; what is
-// empty is deleted. A binding is removed only while another shard that serves stays bound.
+// the nodes; one shard is repaired, or else shards nobody wants leave the exchange, highest index first; what
+// is empty is deleted. A binding is removed only while another shard that serves stays bound.
 #include <fmt/format.h>
 
 #include "policies/json.h"
@@ -20,11 +20,11 @@ class ActionPlanner {
     if (context_.plan.spec && !context_.exchange_gone) {
       AddDeadLetterExchange();
       AddDeclares();
-      AddBinds();
       AddUnmarks();
+      AddBinds();
     }
-    AddRemovals();
-    if (!growing_) AddRepair();
+    // Repairs first: a shard that is to leave may be the one that makes a repair possible.
+    if (growing_ || !AddRepair()) AddRemovals();
     AddDeletes();
   }
 
@@ -48,7 +48,8 @@ class ActionPlanner {
   }
 
   void AddExchange(ActionKind kind, const char* name) {
-    if (context_.vhost.FindExchange(name) != nullptr) return;
+    const auto same = [&](const Action& action) { return action.exchange == name && action.kind == kind; };
+    if (context_.vhost.FindExchange(name) != nullptr || std::any_of(actions_.begin(), actions_.end(), same)) return;
     Action action;
     action.kind = kind;
     action.vhost = context_.plan.vhost;
@@ -85,14 +86,19 @@ class ActionPlanner {
     }
   }
 
-  /// Marked, and wanted again as it is.
+  /// Marked, and wanted again as it is; before it is bound, so that a marked shard that is bound was never bound anew.
   void AddUnmarks() {
     for (const Candidate& candidate : context_.candidates) {
       const ShardState state = candidate.shard.state;
-      if (state != ShardState::kActive && state != ShardState::kDeclared) continue;
-      for (const Binding* marker : candidate.markers) {
-        Add(ActionKind::kUnmarkDraining, candidate, marker->routing_key, marker->arguments);
-      }
+      const bool as_wanted =
+          state == ShardState::kDeclared || (state == ShardState::kActive && candidate.repair == Repair::kNone);
+      if (as_wanted) AddUnmark(candidate);
+    }
+  }
+
+  void AddUnmark(const Candidate& candidate) {
+    for (const Binding* marker : candidate.markers) {
+      Add(ActionKind::kUnmarkDraining, candidate, marker->routing_key, marker->arguments);
     }
   }
 
@@ -104,7 +110,9 @@ class ActionPlanner {
   }
 
   void AddMark(const Candidate& candidate) {
-    if (candidate.markers.empty()) Add(ActionKind::kMarkDraining, candidate, context_.plan.exchange);
+    if (!candidate.markers.empty()) return;
+    AddExchange(ActionKind::kDeclareDrainExchange, kDrainExchange);
+    Add(ActionKind::kMarkDraining, candidate, context_.plan.exchange);
   }
 
   /// Whether the exchange keeps a shard when this one is unbound; if so, it counts as gone.
@@ -118,14 +126,10 @@ class ActionPlanner {
   /// Unwanted shards that are bound, highest index first: what was bound last moves the fewest keys.
   void AddRemovals() {
     std::vector<const Candidate*> leaving;
-    bool mark = false;
     for (auto candidate = context_.candidates.rbegin(); candidate != context_.candidates.rend(); ++candidate) {
       const bool unwanted = !candidate->wanted && candidate->shard.state == ShardState::kDraining;
-      if (!unwanted || !candidate->bound() || !Spare(*candidate)) continue;
-      leaving.push_back(&*candidate);
-      mark = mark || !candidate->differences.empty();
+      if (unwanted && candidate->bound() && Spare(*candidate)) leaving.push_back(&*candidate);
     }
-    if (mark) AddExchange(ActionKind::kDeclareDrainExchange, kDrainExchange);
     for (const Candidate* candidate : leaving) {
       if (!candidate->differences.empty()) AddMark(*candidate);
     }
@@ -139,42 +143,52 @@ class ActionPlanner {
   }
 
   /// One shard a plan, the most urgent repair first; of those that are to be re-created one after the other.
-  void AddRepair() {
+  bool AddRepair() {
     const Candidate* next = nullptr;
     for (const Candidate& candidate : context_.candidates) {
-      if (candidate.repair == Repair::kNone || context_.cluster.Via({}).empty()) continue;
+      if (candidate.repair == Repair::kNone) continue;
+      if (!context_.cluster.WhyNotPlaceable(candidate.shard.node).empty()) continue;  // It could not be put back.
       const bool recreate = candidate.repair == Repair::kTemplate || candidate.repair == Repair::kPlacement;
       if (recreate && Replacing()) continue;
       if (next == nullptr || candidate.repair < next->repair) next = &candidate;
     }
-    if (next == nullptr) return;
-    if (next->repair == Repair::kTemplate || next->repair == Repair::kPlacement) return Withdraw(*next);
-    Rebind(*next);
+    if (next == nullptr) return false;
+    const std::size_t before = actions_.size();
+    if (next->repair == Repair::kTemplate || next->repair == Repair::kPlacement) {
+      Withdraw(*next);
+    } else {
+      Rebind(*next);
+    }
+    return actions_.size() > before;
   }
 
   /// Out of the exchange, to be deleted when it is empty and declared again.
   void Withdraw(const Candidate& candidate) {
     if (!Spare(candidate)) return;
-    if (candidate.repair == Repair::kTemplate) {
-      AddExchange(ActionKind::kDeclareDrainExchange, kDrainExchange);
-      AddMark(candidate);
-    }
+    if (candidate.repair == Repair::kTemplate) AddMark(candidate);
     AddUnbinds(candidate);
   }
 
   /// A weight changes by unbinding first: a second binding would be ignored. Any other key has no such need.
   void Rebind(const Candidate& candidate) {
-    if (binding_.key_is_weight) {
-      if (!Spare(candidate)) return;
-      AddUnbinds(candidate);
-      return Add(ActionKind::kBindShard, candidate, binding_.key);
-    }
+    if (binding_.key_is_weight) return RebindWeight(candidate);
     const std::string& key = binding_.key_is_read ? binding_.key : candidate.shard.bound_key;
     const auto has_key = [&](const Binding* b) { return b->routing_key == key && b->arguments.empty(); };
     if (std::none_of(candidate.bindings.begin(), candidate.bindings.end(), has_key)) {
       Add(ActionKind::kBindShard, candidate, key);
     }
     AddUnbinds(candidate, &key);
+  }
+
+  /// With two bindings, removing the first may empty the queue's place in the ring: the mark tells whoever goes on.
+  void RebindWeight(const Candidate& candidate) {
+    if (!Spare(candidate)) return;
+    const bool mark = candidate.bindings.size() > 1 && candidate.markers.empty();
+    if (mark) AddMark(candidate);
+    AddUnbinds(candidate);
+    if (mark) Add(ActionKind::kUnmarkDraining, candidate, context_.plan.exchange);
+    AddUnmark(candidate);
+    Add(ActionKind::kBindShard, candidate, binding_.key);
   }
 
   void AddDeletes() {
@@ -227,7 +241,8 @@ std::string Action::ToString() const {
     case ActionKind::kUnbindShard:
       return fmt::format("unbind queue '{}' from exchange '{}'{} with routing key '{}'{}", queue, exchange, in_vhost,
                          routing_key, arguments.empty() ? "" : " and arguments " + JsonForMessage(arguments, 200));
-    case ActionKind::kMarkDraining: return fmt::format("mark queue '{}'{} as one to be declared again", queue, in_vhost);
+    case ActionKind::kMarkDraining:
+      return fmt::format("mark queue '{}'{} as one to be declared again", queue, in_vhost);
     case ActionKind::kUnmarkDraining: return fmt::format("take the mark off queue '{}'{}", queue, in_vhost);
     case ActionKind::kDeleteShard:
       return fmt::format("delete queue '{}'{} if it is empty and unused ({})", queue, in_vhost,

@@ -29,10 +29,11 @@ void CheckDeadLetterExchange(StreamContext& context) {
 void CheckDrainExchange(StreamContext& context) {
   const Exchange* exchange = context.vhost.FindExchange(kDrainExchange);
   if (exchange == nullptr || exchange->type == "direct") return;
-  Block(context.plan, "DrainExchangeMismatch",
-        fmt::format("exchange '{}' in vhost '{}' has type {}; Warren marks shards with it and needs type direct: delete "
-                    "it, and it is declared again when it is needed",
-                    kDrainExchange, context.plan.vhost, exchange->type));
+  Block(
+      context.plan, "DrainExchangeMismatch",
+      fmt::format("exchange '{}' in vhost '{}' has type {}; Warren marks shards with it and needs type direct: delete "
+                  "it, and it is declared again when it is needed",
+                  kDrainExchange, context.plan.vhost, exchange->type));
 }
 
 void CheckUser(StreamContext& context) {
@@ -60,7 +61,8 @@ void CheckShardingPlugin(StreamContext& context) {
 
 void CheckNames(StreamContext& context) {
   for (const auto& [node, unused] : context.cluster.nodes()) {
-    const std::string longest = ShardName(context.plan.exchange, node, context.spec().shards_per_node - 1, context.style());
+    const std::string longest =
+        ShardName(context.plan.exchange, node, context.spec().shards_per_node - 1, context.style());
     if (longest.size() <= kMaxNameBytes) continue;
     Block(context.plan, "NameTooLong",
           fmt::format("the shard name '{}' has {} bytes; AMQP allows {}: use an exchange with a shorter name", longest,

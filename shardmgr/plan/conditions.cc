@@ -108,7 +108,8 @@ void AddDrainConditions(StreamContext& context) {
   // A shard that has to stay for now although nobody wants it: no other one serves.
   const auto stuck = [&](const Candidate& c) { return draining(c) && c.bound() && context.plan.actions.empty(); };
   SayOf(context, ConditionType::kProgressing, "Draining", "shards are being drained: {}",
-        Collect(context, [&](const Candidate& c) { return moving(c) && !stuck(c); }, say));
+        Collect(
+            context, [&](const Candidate& c) { return moving(c) && !stuck(c); }, say));
   SayOf(context, ConditionType::kDegraded, "DrainStalled", "drains stand still: {}", Collect(context, stalled, say));
   SayOf(context, ConditionType::kDegraded, "LastShard",
         "shards that are not wanted stay bound, since the exchange has no other that serves: {}",
@@ -130,13 +131,14 @@ void AddStateConditions(StreamContext& context) {
         "the definition's template is another one than that of these shards, which are declared again one after the "
         "other: {}",
         Collect(context, In(ShardState::kOutdated), WithDetail));
-  SayOf(context, ConditionType::kDegraded, "Orphaned",
-        context.exchange_gone
-            ? "the exchange is gone, no policy matches its name, and these shards of it are there: {}; give it a policy "
-              "again, or remove them with: warrenctl delete_stream"
-            : "no policy matches the exchange, and these shards of it are kept as they are: {}; give it a policy again, "
-              "or remove them with: warrenctl delete_stream",
-        Collect(context, In(ShardState::kOrphaned), Quoted));
+  SayOf(
+      context, ConditionType::kDegraded, "Orphaned",
+      context.exchange_gone
+          ? "the exchange is gone, no policy matches its name, and these shards of it are there: {}; give it a policy "
+            "again, or remove them with: warrenctl delete_stream"
+          : "no policy matches the exchange, and these shards of it are kept as they are: {}; give it a policy again, "
+            "or remove them with: warrenctl delete_stream",
+      Collect(context, In(ShardState::kOrphaned), Quoted));
 }
 
 void AddRepairConditions(StreamContext& context) {
@@ -159,8 +161,8 @@ void AddRepairConditions(StreamContext& context) {
   const bool waits = std::any_of(context.candidates.begin(), context.candidates.end(),
                                  [](const Candidate& c) { return c.repair != Repair::kNone; });
   if (!waits || !context.plan.actions.empty() || Blocked(context.plan)) return;
-  const auto serving =
-      std::count_if(context.candidates.begin(), context.candidates.end(), [](const Candidate& c) { return c.Serves(); });
+  const auto serving = std::count_if(context.candidates.begin(), context.candidates.end(),
+                                     [](const Candidate& c) { return c.Serves(); });
   if (serving > 1) return;
   Say(context, ConditionType::kDegraded, "LoneShard",
       "the stream's only shard that serves cannot be bound anew or declared again without leaving the exchange without "

@@ -32,10 +32,12 @@ std::map<QueueKey, KeysByExchange> Feeds(const Topology& observed) {
 void NoteKeys(QueueHistory& history, const KeysByExchange& keys) {
   for (const auto& [exchange, now] : keys) {
     const std::set<std::string>& before = history.keys[exchange];
-    const bool fewer = now.size() < before.size() && std::includes(before.begin(), before.end(), now.begin(), now.end());
+    const bool fewer =
+        now.size() < before.size() && std::includes(before.begin(), before.end(), now.begin(), now.end());
     if (fewer) history.place_lost_on = exchange;
   }
   history.keys = keys;
+  if (!keys.contains(history.place_lost_on)) history.place_lost_on.clear();
 }
 
 void NoteBound(QueueHistory& history, std::int64_t now_ms) {
@@ -50,7 +52,6 @@ void NoteUnfed(QueueHistory& history, const Queue& queue, std::int64_t now_ms) {
   if (history.unbound_since_ms == 0) {
     history.unbound_since_ms = now_ms;
     history.progress_at_ms = now_ms;
-    history.place_lost_on.clear();
     return;
   }
   const bool empty = queue.ready == 0U && queue.unacked == 0U && queue.consumers == 0U;
@@ -127,6 +128,7 @@ void History::NoteRebound(std::string_view vhost, std::string_view queue, std::i
   const auto found = queues_.find(Key(vhost, queue));
   if (found == queues_.end()) return;
   found->second.place_lost_on.clear();
+  found->second.keys.clear();  // What it was bound with before says nothing any more.
   found->second.rebound_at_ms = at_ms;
   found->second.bound_since_ms = at_ms;
 }

@@ -25,16 +25,16 @@ struct QueueHistory {
   /// First of the observations, later than the first unbound one and without a break, that show no message ready, none
   /// unacknowledged and no consumer.
   std::int64_t empty_since_ms = 0;
-  std::int64_t progress_at_ms = 0;  ///< When its messages last became fewer, or it became unbound.
-  std::uint64_t backlog = 0;        ///< Messages ready and unacknowledged, as last reported.
+  std::int64_t progress_at_ms = 0;                  ///< When its messages last became fewer, or it became unbound.
+  std::uint64_t backlog = 0;                        ///< Messages ready and unacknowledged, as last reported.
   std::optional<std::uint64_t> published_at_epoch;  ///< Counter of messages published, when the epoch began.
   /// Exchange of which a second binding to the queue was removed: on a consistent-hash exchange that empties the
   /// queue's place in the ring. Empty: none.
   std::string place_lost_on;
-  std::int64_t rebound_at_ms = 0;   ///< When the coordinator last unbound and bound it again.
-  std::string node;                 ///< Where it is.
-  std::string was_on;               ///< Where a queue of the same name was that is gone; empty: none is remembered.
-  std::int64_t gone_since_ms = 0;   ///< It is not there any more; kept for ten minutes.
+  std::int64_t rebound_at_ms = 0;  ///< When the coordinator last unbound and bound it again.
+  std::string node;                ///< Where it is.
+  std::string was_on;              ///< Where a queue of the same name was that is gone; empty: none is remembered.
+  std::int64_t gone_since_ms = 0;  ///< It is not there any more; kept for ten minutes.
   std::map<std::string, std::set<std::string>> keys;  ///< Routing keys of its bindings, by exchange.
 };
 
@@ -47,7 +47,7 @@ class History {
   /// observation showed was a second one.
   void NoteUnbound(std::string_view vhost, std::string_view source, std::string_view queue,
                    const std::string& routing_key);
-  /// The coordinator has bound `queue` anew.
+  /// Whoever applies plans has unbound and bound `queue` in one.
   void NoteRebound(std::string_view vhost, std::string_view queue, std::int64_t at_ms);
 
   /// Null for a queue that the last observation did not show.

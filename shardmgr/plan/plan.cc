@@ -117,10 +117,11 @@ void AddProblems(Plan& plan, const policies::Catalog& wanted, const Topology& ob
   for (const std::string& node : wanted.drained_nodes()) {
     const auto same = [&](const Node& n) { return n.name == node; };
     if (observed.nodes.empty() || std::any_of(observed.nodes.begin(), observed.nodes.end(), same)) continue;
-    plan.problems.push_back({ConditionType::kDegraded, "UnknownNode",
-                             fmt::format("node '{}' is to be drained, and is not in the cluster; if it is gone for good: "
-                                         "warrenctl undrain_node '{}'",
-                                         node, node)});
+    plan.problems.push_back(
+        {ConditionType::kDegraded, "UnknownNode",
+         fmt::format("node '{}' is to be drained, and is not in the cluster; if it is gone for good: "
+                     "warrenctl undrain_node '{}'",
+                     node, node)});
   }
 }
 

@@ -47,14 +47,14 @@ struct Shard {
   std::string node;   ///< The node in the name.
   int index = 0;
   ShardState state = ShardState::kMissing;
-  std::string observed_node;  ///< Where the queue is; empty when missing.
-  std::string wanted_key;     ///< Routing key as the definition says ("1234").
-  std::string reduced_key;    ///< As it is (to be) bound: the weight divided by the common divisor.
-  bool bound = false;         ///< A binding from the exchange to the queue was observed.
-  std::string bound_key;      ///< As observed; empty when not bound (and on x-random).
-  bool draining_marked = false;  ///< Bound to kDrainExchange: Warren took it out of service to re-create it.
+  std::string observed_node;          ///< Where the queue is; empty when missing.
+  std::string wanted_key;             ///< Routing key as the definition says ("1234").
+  std::string reduced_key;            ///< As it is (to be) bound: the weight divided by the common divisor.
+  bool bound = false;                 ///< A binding from the exchange to the queue was observed.
+  std::string bound_key;              ///< As observed; empty when not bound (and on x-random).
+  bool draining_marked = false;       ///< Bound to kDrainExchange: Warren took it out of service to re-create it.
   std::int64_t unbound_since_ms = 0;  ///< Draining: since when it is known to be unbound; 0: it is bound.
-  std::string detail;         ///< For people: why it is not simply active; empty when there is nothing to say.
+  std::string detail;                 ///< For people: why it is not simply active; empty when there is nothing to say.
   std::optional<std::uint64_t> ready, unacked, consumers;
   std::optional<double> publish_per_second, deliver_per_second;
 };
@@ -87,14 +87,15 @@ struct Action {
   /// deleted with if-empty and if-unused, a quorum queue (which refuses these) after a passive declare that shows it
   /// empty and unused.
   QueueTemplate declare_as;
-  std::string routing_key;  ///< Of the binding.
+  std::string routing_key;                              ///< Of the binding.
   nlohmann::json arguments = nlohmann::json::object();  ///< kUnbindShard: of the binding.
 
   /// One line for `plan` and logs: "declare queue 'stream: …' on rabbit1@host (classic, durable)".
   std::string ToString() const;
 };
 
-/// Share of keys, from 0 to 1, that will go to another shard than now. A range where the order of the ring is not known.
+/// Share of keys, from 0 to 1, that will go to another shard than now. A range where the order of the ring is not
+/// known.
 struct MovedKeys {
   double least = 0;
   double most = 0;
@@ -149,11 +150,11 @@ struct StreamName {
 
 /// Bounds and circumstances that are not in the cluster.
 struct PlanLimits {
-  std::string own_username = "guest";          ///< The coordinator's user.
-  std::vector<std::string> known_users;        ///< Others whose password is known: local-usernames that can be served.
-  std::vector<std::string> unreachable_nodes;  ///< Running, but nothing may be placed there now.
-  std::size_t max_actions = 100'000;           ///< A plan never holds more; the rest is for the next round.
-  bool never_delete = false;                   ///< No plan deletes a queue.
+  std::string own_username = "guest";           ///< The coordinator's user.
+  std::vector<std::string> known_users;         ///< Others whose password is known: local-usernames that can be served.
+  std::vector<std::string> unreachable_nodes;   ///< Running, but nothing may be placed there now.
+  std::size_t max_actions = 100'000;            ///< A plan never holds more; the rest is for the next round.
+  bool never_delete = false;                    ///< No plan deletes a queue.
   std::int64_t statistics_interval_ms = 5'000;  ///< The broker's (collect_statistics_interval): how old counts may be.
   std::int64_t stall_after_ms = 30'000;         ///< A drain whose counts stand still for longer is reported as stalled.
   std::vector<StreamName> remove;  ///< Streams without a policy whose shards are to be drained and deleted now.

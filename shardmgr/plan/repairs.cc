@@ -44,8 +44,10 @@ std::vector<Candidate*> FlatShards(StreamContext& context) {
   return flat.size() <= rising ? flat : std::vector<Candidate*>{};
 }
 
+/// A marked shard that is bound was being bound anew, and perhaps one of two bindings is gone already.
 bool LostItsPlace(const StreamContext& context, const Candidate& candidate) {
-  return candidate.history != nullptr && candidate.history->place_lost_on == context.plan.exchange;
+  return !candidate.markers.empty() ||
+         (candidate.history != nullptr && candidate.history->place_lost_on == context.plan.exchange);
 }
 
 Repair RepairOfBinding(const StreamContext& context, const BindingChoice& binding, const Candidate& candidate) {

@@ -78,8 +78,8 @@ std::string WhatMovesIt(const Candidate& candidate) {
     if (!queue.policy_definition.is_object() || !queue.policy_definition.contains(key)) continue;
     const nlohmann::json& locator = queue.policy_definition[key];
     if (locator == "client-local") continue;
-    return fmt::format("policy '{}' sets {} {} for it", queue.policy.empty() ? queue.operator_policy : queue.policy, key,
-                       locator.dump());
+    return fmt::format("policy '{}' sets {} {} for it", queue.policy.empty() ? queue.operator_policy : queue.policy,
+                       key, locator.dump());
   }
   for (const char* argument : {"x-queue-master-locator", "x-queue-leader-locator"}) {
     if (!queue.arguments.is_object() || !queue.arguments.contains(argument)) continue;

@@ -30,7 +30,7 @@ enum class Repair {
 /// A shard that is wanted or there, with what was observed of it.
 struct Candidate {
   Shard shard;
-  const Queue* queue = nullptr;          ///< Null: not there.
+  const Queue* queue = nullptr;  ///< Null: not there.
   const QueueHistory* history = nullptr;
   std::vector<const Binding*> bindings;  ///< From the stream's exchange.
   std::vector<const Binding*> others;    ///< From other exchanges: they feed it too.

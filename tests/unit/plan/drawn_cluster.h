@@ -1,6 +1,7 @@
 // Topologies drawn by hand, and what applying a plan makes of them.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -130,9 +131,22 @@ struct WatchedCluster {
     for (int round = 0; round < most; ++round) {
       const Plan plan = Look(catalog);
       if (plan.empty() && !plan.next_look_ms()) return round;
-      Apply(plan, topology);
+      Carry(plan);
     }
     return most;
+  }
+
+  /// Applies, and notes what was bound anew, as the coordinator does.
+  void Carry(const Plan& plan) {
+    Apply(plan, topology);
+    for (const StreamPlan& stream : plan.streams) {
+      std::set<std::string> unbound;
+      for (const Action& action : stream.actions) {
+        if (action.kind == ActionKind::kUnbindShard) unbound.insert(action.queue);
+        const bool again = action.kind == ActionKind::kBindShard && unbound.contains(action.queue);
+        if (again) history.NoteRebound(action.vhost, action.queue, topology.observed_at_ms);
+      }
+    }
   }
 };
 

@@ -12,11 +12,25 @@ TEST(ShardName, IsThatOfTheOriginalDocumentation) {
   EXPECT_EQ(ShardName("shard.logs_stream", "rabbit1@host", 0), "stream: shard.logs_stream - rabbit1@host - 0");
 }
 
-TEST(ParseShardName, FindsNodeAndIndexEvenWithSeparatorsInNames) {
-  const auto parts = ParseShardName(ShardName("a - b", "n - x@h", 12), "a - b");
+TEST(ParseShardName, FindsNodeAndIndexEvenWithSeparatorsInTheExchangesName) {
+  const auto parts = ParseShardName(ShardName("a - b", "n@h", 12), "a - b");
   ASSERT_TRUE(parts);
-  EXPECT_EQ(parts->node, "n - x@h");
+  EXPECT_EQ(parts->node, "n@h");
   EXPECT_EQ(parts->index, 12);
+  EXPECT_FALSE(ParseShardName(ShardName("a - b", "n@h", 12), "a"));
+}
+
+TEST(ParseShardQueueName, ReadsBothStylesOfAnyExchange) {
+  const auto name = ParseShardQueueName("sharding: a - b - n@h - 3");
+  ASSERT_TRUE(name);
+  EXPECT_EQ(name->style, NameStyle::kSharding);
+  EXPECT_EQ(name->exchange, "a - b");
+  EXPECT_EQ(name->node, "n@h");
+  EXPECT_EQ(name->index, 3);
+  EXPECT_EQ(ShardName("a - b", "n@h", 3, NameStyle::kSharding), "sharding: a - b - n@h - 3");
+  for (const char* other : {"a", "stream: ", "stream: a", "stream: n@h - 0", "stream:  - n@h - 0"}) {
+    EXPECT_FALSE(IsShardName(other)) << other;
+  }
 }
 
 TEST(ParseShardName, RefusesWhatIsNotAShardOfTheExchange) {
