@@ -48,8 +48,8 @@ BrokerTransport::BrokerTransport(boost::asio::io_context& io, BrokerTransportOpt
                     {[this](const ConnectionPtr& connection) { PublishUp(connection); },
                      [this](const amqp::Endpoint& node, const Error& error, bool was_up) {
                        stats_.publish_trouble.Set(error.ToString());
-                       Log(LogLevel::kWarning, was_up ? "publishing connection lost" : "cannot connect to publish",
-                           error, {{"endpoint", node.ToString()}});
+                       publish_failures_.Note(was_up ? "publishing connection lost" : "cannot connect to publish",
+                                              node.ToString(), error, was_up);
                      },
                      [this](bool blocked, std::string_view reason) {
                        Log(LogLevel::kWarning, blocked ? "broker blocks publishing" : "broker takes messages again",
@@ -61,8 +61,8 @@ BrokerTransport::BrokerTransport(boost::asio::io_context& io, BrokerTransportOpt
                     {[this](const ConnectionPtr& connection) { ConsumeUp(connection); },
                      [this](const amqp::Endpoint& node, const Error& error, bool was_up) {
                        stats_.replies_trouble.Set(error.ToString());
-                       Log(LogLevel::kWarning, was_up ? "consuming connection lost" : "cannot connect to consume",
-                           error, {{"endpoint", node.ToString()}});
+                       consume_failures_.Note(was_up ? "consuming connection lost" : "cannot connect to consume",
+                                              node.ToString(), error, was_up);
                      },
                      {}}),
       publish_timer_(io),
@@ -129,6 +129,7 @@ void BrokerTransport::PublishUp(const ConnectionPtr& connection) {
     was_publishing_ = true;
     stats_.publish_up = true;
     stats_.exchange_missing = false;
+    publish_failures_.Forget(publish_connection_->endpoint().ToString());
     Log(LogLevel::kInfo, "publishing",
         {{"exchange", options_.exchange}, {"endpoint", publish_connection_->endpoint().ToString()}});
     dispatcher_->OnPublishUp(Clock::now());
@@ -137,7 +138,7 @@ void BrokerTransport::PublishUp(const ConnectionPtr& connection) {
 
 void BrokerTransport::PublishClosed(const Error& error) {
   publish_channel_.reset();
-  publish_ready_ = false;
+  const bool was_ready = std::exchange(publish_ready_, false);
   stats_.publish_up = false;
   stats_.publish_trouble.Set(error.ToString());
   stats_.blocked = false;
@@ -151,7 +152,10 @@ void BrokerTransport::PublishClosed(const Error& error) {
     dispatcher_->OnPublishDown(Clock::now());
   }
   if (!publish_connection_ || !publish_connection_->is_open()) return;  // The link finds another.
-  if (!missing) Log(LogLevel::kWarning, "publishing channel closed by the broker", error);
+  if (!missing) {
+    publish_failures_.Note("publishing channel closed by the broker", publish_connection_->endpoint().ToString(), error,
+                           was_ready);
+  }
   Later(publish_timer_, publish_pause_, [this] {
     if (publish_connection_ && publish_connection_->is_open()) PublishUp(publish_connection_);
   });
@@ -207,6 +211,7 @@ void BrokerTransport::StartConsuming(const std::string& queue) {
         if (was_consuming_) DispatcherStats::Add(stats_.consume_reconnects);
         was_consuming_ = true;
         stats_.replies_up = true;
+        if (const auto open = consume_link_.connection()) consume_failures_.Forget(open->endpoint().ToString());
         Log(LogLevel::kInfo, "consuming replies", {{"queue", queue}});
         dispatcher_->OnReplyQueueUp(Clock::now());
       });
@@ -214,12 +219,12 @@ void BrokerTransport::StartConsuming(const std::string& queue) {
 
 void BrokerTransport::ConsumeClosed(const Error& error) {
   consume_channel_.reset();
-  stats_.replies_up = false;
+  const bool was_up = stats_.replies_up.exchange(false);
   stats_.replies_trouble.Set(error.ToString());
   dispatcher_->OnReplyQueueDown(Clock::now());
   const auto connection = consume_link_.connection();
   if (!connection || !connection->is_open()) return;
-  Log(LogLevel::kWarning, "reply channel closed", error);
+  consume_failures_.Note("reply channel closed", connection->endpoint().ToString(), error, was_up);
   Later(consume_timer_, consume_pause_, [this] {
     if (const auto open = consume_link_.connection(); open && open->is_open()) ConsumeUp(open);
   });

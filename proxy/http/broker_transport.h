@@ -14,6 +14,7 @@
 #include "proxy/http/dispatcher.h"
 #include "proxy/http/metrics.h"
 #include "shardmgr/broker/amqp/link.h"
+#include "shardmgr/program/failure_log.h"
 
 namespace warren::proxy {
 
@@ -58,6 +59,7 @@ class BrokerTransport : public Transport {
   boost::asio::steady_timer publish_timer_, consume_timer_;
   Milliseconds publish_pause_, consume_pause_;
   std::string reply_queue_;
+  program::FailureLog publish_failures_, consume_failures_;
   bool publish_ready_ = false, was_publishing_ = false, was_consuming_ = false;
   bool missing_logged_ = false, dead_logged_ = false;
 };
