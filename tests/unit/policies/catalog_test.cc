@@ -113,6 +113,19 @@ TEST(Catalog, APatternThatGivesUpStopsTheSearchWithAnError) {
   EXPECT_TRUE(resolution->error);
 }
 
+TEST(Catalog, KnowsTheNodesThatAreToBeDrained) {
+  const Catalog catalog = Read(R"({"stream-node.b@h": {"drain": true}, "stream-node.a@h": {"drain": true},
+    "stream-node.c@h": {"drain": false}})");
+  EXPECT_EQ(catalog.drained_nodes(), (std::vector<std::string>{"a@h", "b@h"}));
+  EXPECT_TRUE(catalog.problems().empty());
+  for (const char* wrong : {"true", "{}", R"({"drain": "yes"})", R"({"drain": true, "since": 1})"}) {
+    const Catalog bad = Read(std::string(R"({"stream-node.a@h": )") + wrong + "}");
+    EXPECT_TRUE(bad.drained_nodes().empty()) << wrong;
+    ASSERT_EQ(bad.problems().size(), 1U) << wrong;
+    EXPECT_NE(bad.problems()[0].context.find("stream node 'a@h'"), std::string::npos) << wrong;
+  }
+}
+
 TEST(ParsePoliciesFile, RefusesNamesThatAreNotOurs) {
   const auto parsed = ParsePoliciesFile(R"({"stream-definitions.a": {}})", "dir/a.json");
   ASSERT_FALSE(parsed);

@@ -10,6 +10,7 @@ TEST(ParameterNames, AreThoseOfTheDocumentation) {
   EXPECT_EQ(DefinitionParameterName("my_stream"), "stream-definition.my_stream");
   EXPECT_EQ(PolicyParameterName("/", "my_stream"), "stream-policy.%2F.my_stream");
   EXPECT_EQ(GlobalParameterName("routing-key"), "stream.routing-key");
+  EXPECT_EQ(NodeParameterName("rabbit1@host"), "stream-node.rabbit1@host");
 }
 
 TEST(ParameterNames, ComeBackAsTheyWere) {
@@ -23,10 +24,11 @@ TEST(ParameterNames, ComeBackAsTheyWere) {
             (ParameterName{ParameterKind::kDefinition, "", "a.b"}));
   EXPECT_EQ(ParseParameterName("stream.http").value(), (ParameterName{ParameterKind::kGlobal, "", "http"}));
   EXPECT_EQ(ParseParameterName("stream-policy.%2f.web").value().vhost, "/");
+  EXPECT_EQ(ParseParameterName("stream-node.a@h.org").value(), (ParameterName{ParameterKind::kNode, "", "a@h.org"}));
 }
 
 TEST(ParameterNames, WrongOnesAreRefused) {
-  for (const char* name : {"", "stream", "cluster_name", "streams.x", "stream.", "stream-definition.", "stream-policy.",
+  for (const char* name : {"", "stream", "cluster_name", "streams.x", "stream.", "stream-definition.", "stream-node.", "stream-policy.",
                            "stream-policy.%2F", "stream-policy.%2F.", "stream-policy..web", "stream-policy.%.web",
                            "stream-policy.%2.web", "stream-policy.%zz.web"}) {
     EXPECT_FALSE(ParseParameterName(name)) << name;
