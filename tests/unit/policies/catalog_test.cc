@@ -119,7 +119,7 @@ TEST(Catalog, KnowsTheNodesThatAreToBeDrained) {
   EXPECT_EQ(catalog.drained_nodes(), (std::vector<std::string>{"a@h", "b@h"}));
   EXPECT_TRUE(catalog.problems().empty());
   for (const char* wrong : {"true", "{}", R"({"drain": "yes"})", R"({"drain": true, "since": 1})"}) {
-    const Catalog bad = Read(std::string(R"({"stream-node.a@h": )") + wrong + "}");
+    const Catalog bad = Read((std::string(R"({"stream-node.a@h": )") + wrong + "}").c_str());
     EXPECT_TRUE(bad.drained_nodes().empty()) << wrong;
     ASSERT_EQ(bad.problems().size(), 1U) << wrong;
     EXPECT_NE(bad.problems()[0].context.find("stream node 'a@h'"), std::string::npos) << wrong;
