@@ -2,169 +2,117 @@
 #include "coordinator/apply.h"
 
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
+#include <csignal>
+#include <cstdlib>
 #include <mutex>
+#include <set>
+
+#include "coordinator/stream_apply.h"
 
 namespace warren::coordinator {
 namespace {
 
 constexpr std::size_t kStreamsAtOnce = 32;
-constexpr std::chrono::seconds kStreamTimeout{30};
+constexpr std::size_t kMostTriesAtOnce = 32;
 constexpr std::chrono::milliseconds kStopCheck{100};
-constexpr ActionKind kPhases[] = {ActionKind::kDeclareDeadLetterExchange, ActionKind::kDeclareShard,
-                                  ActionKind::kBindShard};
 
-amqp::QueueDeclare Declaration(const Action& action) {
-  amqp::QueueDeclare queue;
-  queue.name = action.queue;
-  queue.durable = action.declare_as.durable;
-  queue.arguments = amqp::Table::FromJson(action.declare_as.arguments);
-  queue.arguments.Set("x-queue-type", action.declare_as.type == QueueType::kQuorum ? "quorum" : "classic");
-  return queue;
-}
-
-/// The actions of one stream. Everything runs on the pool's thread.
-class StreamApply : public std::enable_shared_from_this<StreamApply> {
+/// See kKillVariable.
+class KillSwitch {
  public:
-  StreamApply(NodePool& pool, const StreamPlan& plan, std::function<void(StreamOutcome)> done)
-      : pool_(pool), actions_(plan.actions), done_(std::move(done)), timer_(pool.executor()) {
-    outcome_.vhost = plan.vhost;
-    outcome_.exchange = plan.exchange;
-    for (const Action& action : actions_) outcome_.actions.push_back({action.kind, action.ToString(), false, {}});
+  KillSwitch() {
+    const char* text = std::getenv(kKillVariable);
+    left_ = text == nullptr ? 0 : std::strtol(text, nullptr, 10);
   }
-
-  void Start() {
-    timer_.expires_after(kStreamTimeout);
-    timer_.async_wait([self = shared_from_this()](const boost::system::error_code& error) {
-      if (!error) self->TimeOut();
-    });
-    RunPhase(0);
+  bool armed() const { return left_ > 0; }
+  void Count() {
+    if (left_ > 0 && --left_ == 0) (void)std::raise(SIGKILL);
   }
 
  private:
-  void RunPhase(std::size_t phase) {
-    if (phase == std::size(kPhases) || outcome_.failure() != nullptr) return Finish();
-    std::map<std::string, std::vector<std::size_t>> by_node;
-    std::string bind_node;  // Binds go through one connection, whatever their queues' nodes are.
-    for (std::size_t i = 0; i < actions_.size(); ++i) {
-      if (actions_[i].kind != kPhases[phase]) continue;
-      if (bind_node.empty()) bind_node = actions_[i].node;
-      by_node[actions_[i].kind == ActionKind::kBindShard ? bind_node : actions_[i].node].push_back(i);
-    }
-    if (by_node.empty()) return RunPhase(phase + 1);
-    phase_ = phase;
-    pending_ = 0;
-    for (const auto& [node, indices] : by_node) pending_ += indices.size();
-    for (const auto& [node, indices] : by_node) {
-      pool_.Get(node, outcome_.vhost,
-                [self = shared_from_this(), indices](Result<std::shared_ptr<amqp::Connection>> connection) {
-                  self->Send(connection, indices);
-                });
-    }
-  }
-
-  void Send(const Result<std::shared_ptr<amqp::Connection>>& connection, const std::vector<std::size_t>& indices) {
-    if (finished_) return;
-    if (!connection) {
-      for (const std::size_t index : indices) Settle(index, tl::unexpected(connection.error()));
-      return;
-    }
-    auto channel = (*connection)->OpenChannel();
-    auto left = std::make_shared<std::size_t>(indices.size());
-    channels_.push_back(channel);
-    for (const std::size_t index : indices) {
-      Issue(*channel, index, [self = shared_from_this(), channel, left, index](Result<void> result) {
-        if (--*left == 0 && channel->is_open()) channel->Close();
-        self->Settle(index, std::move(result));
-      });
-    }
-  }
-
-  void Issue(amqp::Channel& channel, std::size_t index, std::function<void(Result<void>)> done) {
-    const Action& action = actions_[index];
-    switch (action.kind) {
-      case ActionKind::kDeclareDeadLetterExchange:
-        return channel.DeclareExchange({.name = action.exchange, .type = "headers", .durable = true}, std::move(done));
-      case ActionKind::kDeclareShard:
-        return channel.DeclareQueue(Declaration(action),
-                                    [done = std::move(done)](const Result<amqp::QueueDeclared>& declared) {
-                                      done(declared ? Result<void>{} : tl::unexpected(declared.error()));
-                                    });
-      case ActionKind::kBindShard:
-        return channel.BindQueue(action.queue, action.exchange, action.routing_key, {}, std::move(done));
-    }
-  }
-
-  void Settle(std::size_t index, Result<void> result) {
-    if (finished_) return;
-    outcome_.actions[index].attempted = true;
-    outcome_.actions[index].result = std::move(result);
-    if (--pending_ > 0) return;
-    boost::asio::post(pool_.executor(), [self = shared_from_this()] {
-      self->channels_.clear();
-      self->RunPhase(self->phase_ + 1);
-    });
-  }
-
-  void TimeOut() {
-    if (finished_) return;
-    for (ActionOutcome& action : outcome_.actions) {
-      if (action.attempted || action.kind != kPhases[phase_]) continue;
-      action.attempted = true;
-      action.result = Fail(ErrorCode::kTimeout, "the broker did not answer within 30 s");
-    }
-    Finish();
-  }
-
-  void Finish() {
-    if (std::exchange(finished_, true)) return;
-    timer_.cancel();
-    for (const auto& channel : channels_) {
-      if (channel->is_open()) channel->Close();
-    }
-    channels_.clear();
-    done_(std::move(outcome_));
-  }
-
-  NodePool& pool_;
-  std::vector<Action> actions_;
-  std::function<void(StreamOutcome)> done_;
-  boost::asio::steady_timer timer_;
-  std::vector<std::shared_ptr<amqp::Channel>> channels_;
-  StreamOutcome outcome_;
-  std::size_t phase_ = 0;
-  std::size_t pending_ = 0;
-  bool finished_ = false;
+  long left_ = 0;
 };
 
 /// All streams of one Apply; shared with the pool's thread, and outlives an Apply that was stopped.
-struct Batch : std::enable_shared_from_this<Batch> {
-  explicit Batch(NodePool& node_pool) : pool(node_pool) {}
-
-  /// On the pool's thread.
-  void StartNext() {
-    if (next == streams.size()) return;
-    const std::size_t index = next++;
-    std::make_shared<StreamApply>(pool, streams[index], [self = shared_from_this()](StreamOutcome outcome) {
-      {
-        const std::lock_guard lock(self->mutex);
-        self->outcomes.push_back(std::move(outcome));
-      }
-      self->done.notify_one();
-      self->StartNext();
-    })->Start();
-  }
-
-  NodePool& pool;
+struct Batch {
   std::vector<StreamPlan> streams;
-  std::size_t next = 0;
+  std::size_t next = 0;     // Pool's thread.
+  std::size_t skipped = 0;  // With what follows: under the mutex.
   std::mutex mutex;
   std::condition_variable done;
   std::vector<StreamOutcome> outcomes;
 };
 
 }  // namespace
+
+/// Everything but Apply on the pool's thread.
+class Applier::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  explicit Impl(NodePool& pool) : pool_(pool) {}
+
+  std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped) {
+    auto batch = std::make_shared<Batch>();
+    for (const StreamPlan& stream : plan.streams) {
+      if (!stream.actions.empty()) batch->streams.push_back(stream);
+    }
+    const std::size_t total = batch->streams.size();
+    boost::asio::post(pool_.executor(), [self = shared_from_this(), batch] {
+      const std::size_t at_once = self->kill_.armed() ? 1 : kStreamsAtOnce;
+      for (std::size_t i = 0; i < at_once; ++i) self->StartNext(batch);
+    });
+    std::unique_lock lock(batch->mutex);
+    while (batch->outcomes.size() + batch->skipped < total && !stopped()) batch->done.wait_for(lock, kStopCheck);
+    return std::move(batch->outcomes);
+  }
+
+  bool TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
+    if (kill_.armed() || tries_ >= kMostTriesAtOnce || busy_.contains({stream.vhost, stream.exchange})) return false;
+    ++tries_;
+    Start(stream, [self = shared_from_this(), done = std::move(done)](StreamOutcome outcome) {
+      --self->tries_;
+      done(std::move(outcome));
+    });
+    return true;
+  }
+
+ private:
+  void StartNext(const std::shared_ptr<Batch>& batch) {
+    while (batch->next < batch->streams.size()) {
+      const StreamPlan& stream = batch->streams[batch->next++];
+      if (busy_.contains({stream.vhost, stream.exchange})) {
+        const std::lock_guard lock(batch->mutex);
+        ++batch->skipped;
+        batch->done.notify_one();
+        continue;
+      }
+      return Start(stream, [self = shared_from_this(), batch](StreamOutcome outcome) {
+        {
+          const std::lock_guard lock(batch->mutex);
+          batch->outcomes.push_back(std::move(outcome));
+        }
+        batch->done.notify_one();
+        self->StartNext(batch);
+      });
+    }
+  }
+
+  void Start(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
+    const StreamName name{stream.vhost, stream.exchange};
+    busy_.insert(name);
+    std::make_shared<StreamApply>(
+        pool_, stream, kill_.armed(), [this] { kill_.Count(); },
+        [self = shared_from_this(), name, done = std::move(done)](StreamOutcome outcome) {
+          self->busy_.erase(name);
+          done(std::move(outcome));
+        })
+        ->Start();
+  }
+
+  NodePool& pool_;
+  KillSwitch kill_;
+  std::set<StreamName> busy_;  ///< Under way.
+  std::size_t tries_ = 0;
+};
 
 const ActionOutcome* StreamOutcome::failure() const {
   for (const ActionOutcome& action : actions) {
@@ -179,18 +127,13 @@ std::size_t StreamOutcome::succeeded() const {
   return count;
 }
 
-std::vector<StreamOutcome> Apply(NodePool& pool, const Plan& plan, const std::function<bool()>& stopped) {
-  auto batch = std::make_shared<Batch>(pool);
-  for (const StreamPlan& stream : plan.streams) {
-    if (!stream.actions.empty()) batch->streams.push_back(stream);
-  }
-  const std::size_t total = batch->streams.size();
-  boost::asio::post(pool.executor(), [batch] {
-    for (std::size_t i = 0; i < kStreamsAtOnce; ++i) batch->StartNext();
-  });
-  std::unique_lock lock(batch->mutex);
-  while (batch->outcomes.size() < total && !stopped()) batch->done.wait_for(lock, kStopCheck);
-  return std::move(batch->outcomes);
+Applier::Applier(NodePool& pool) : impl_(std::make_shared<Impl>(pool)) {}
+Applier::~Applier() = default;
+std::vector<StreamOutcome> Applier::Apply(const Plan& plan, const std::function<bool()>& stopped) {
+  return impl_->Apply(plan, stopped);
+}
+bool Applier::TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
+  return impl_->TryApply(stream, std::move(done));
 }
 
 }  // namespace warren::coordinator

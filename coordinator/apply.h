@@ -1,12 +1,14 @@
-// Apply: carries out a plan over AMQP. Streams go side by side (bounded) and never affect each other.
+// Applier: carries out plans over AMQP. Streams go side by side (bounded) and never affect each other.
 //
-// Within a stream: the dead-letter exchange first; then all declares, pipelined over the connections of
-// their nodes; then all binds, pipelined in plan order on one channel, so that the ring has that order.
-// A step that fails ends its stream for this round: what is left is for the next plan. Each phase has
-// channels of its own, so an error that closes a channel stays where it belongs.
+// The actions of a stream are taken in groups: consecutive ones of the same kind. A group begins when the
+// one before it is done; in it, declares and deletes go over the connections of their nodes side by side,
+// bindings one behind the other on one channel, so that a ring gets the plan's order. After a failure the
+// groups that follow are left for the next plan. A stream with a local-username of its own goes over
+// connections of that user.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@ namespace warren::coordinator {
 
 struct ActionOutcome {
   ActionKind kind = ActionKind::kDeclareShard;
+  std::string queue;       ///< As in the plan; empty for exchanges.
   std::string action;      ///< Action::ToString()
   bool attempted = false;  ///< False: an earlier step of the stream failed.
   Result<void> result;
@@ -31,8 +34,27 @@ struct StreamOutcome {
   std::size_t succeeded() const;
 };
 
-/// Blocks until every stream with actions is done, each within 30 s, or until `stopped` says so (asked
-/// ten times a second; what is under way then is abandoned). Not on the pool's thread.
-std::vector<StreamOutcome> Apply(NodePool& pool, const Plan& plan, const std::function<bool()>& stopped);
+/// Environment variable: the process ends itself with SIGKILL right after that many successful actions, which
+/// it then takes one at a time. For tests of what a coordinator that dies leaves behind.
+inline constexpr const char* kKillVariable = "WARREN_TEST_KILL_AFTER_ACTIONS";
+
+class Applier {
+ public:
+  explicit Applier(NodePool& pool);
+  ~Applier();  ///< After the pool's.
+
+  /// Blocks until every stream with actions is done, or until `stopped` says so (asked ten times a second; what
+  /// is under way then is abandoned). An action that takes more than 30 s fails its stream. A stream that
+  /// TryApply has under way is left out. Not on the pool's thread; one call at a time.
+  std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped);
+
+  /// One stream, without blocking; `done` on the pool's thread. False, and nothing is done, while that stream or
+  /// too many others are under way. Pool's thread.
+  bool TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done);
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
 
 }  // namespace warren::coordinator

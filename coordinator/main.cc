@@ -22,7 +22,6 @@ using program::OptionKind;
 using program::Parsed;
 
 constexpr std::chrono::seconds kStopPatience{3};
-constexpr std::chrono::milliseconds kShortestInterval{100};
 
 program::OptionSet Options() {
   using namespace program;  // NOLINT: the names of option groups.
@@ -36,8 +35,24 @@ program::OptionSet Options() {
             .kind = OptionKind::kDuration,
             .placeholder = "DURATION",
             .default_value = "5s",
-            .help = "Pause between two runs.",
+            .help = "Longest pause between two looks at the cluster.",
             .minimum = 100})
+      .Add({.name = "statistics-interval",
+            .kind = OptionKind::kDuration,
+            .placeholder = "DURATION",
+            .default_value = "5s",
+            .help = "The broker's collect_statistics_interval: how old its message counts may be.",
+            .minimum = 100})
+      .Add({.name = "stall-after",
+            .kind = OptionKind::kDuration,
+            .placeholder = "DURATION",
+            .default_value = "30s",
+            .help = "A drain that makes no progress for longer is reported as stalled.",
+            .minimum = 1'000})
+      .Add({.name = "never-delete", .kind = OptionKind::kFlag, .help = "Delete no queue, drained or not."})
+      .Add({.name = "credentials-file",
+            .placeholder = "FILE",
+            .help = "JSON object of users and passwords for local-username; not for others to read."})
       .Add({.name = "once", .kind = OptionKind::kFlag, .help = "Converge once, print a summary and exit."})
       .Listen("127.0.0.1:15680", "Where the REST API listens; a loopback address.")
       .MetricsListen("127.0.0.1:15681");
@@ -47,12 +62,13 @@ program::OptionSet Options() {
 Result<ReconcilerOptions> Settings(const Parsed& parsed) {
   auto credentials = program::ReadCredentials(parsed);
   if (!credentials) return tl::unexpected(credentials.error());
-  if (parsed.Duration("interval") < kShortestInterval) {
-    return Fail(ErrorCode::kUsage, "is at least 100ms", parsed.Origin("interval"));
-  }
   ReconcilerOptions options;
   options.interval = parsed.Duration("interval");
+  options.statistics_interval = parsed.Duration("statistics-interval");
+  options.stall_after = parsed.Duration("stall-after");
+  options.never_delete = parsed.Flag("never-delete");
   options.policies_dir = parsed.Text("policies-dir");
+  options.credentials_file = parsed.Text("credentials-file");
   options.management.urls = parsed.List("management");
   options.management.user = credentials->user;
   options.management.password = credentials->password;
@@ -69,6 +85,14 @@ int Explain(const Error& error) {
   return ExitCode(error.code);
 }
 
+int CountDraining(const Snapshot& snapshot) {
+  int count = 0;
+  for (const StreamStatus& stream : snapshot.streams) {
+    for (const Shard& shard : stream.plan.shards) count += shard.state == ShardState::kDraining ? 1 : 0;
+  }
+  return count;
+}
+
 /// --once: what became of each stream, and the exit code.
 int Summarise(const Snapshot& snapshot, const RunReport& report) {
   if (report.outcome == RunOutcome::kUnobserved) return Explain(*snapshot.observation_error);
@@ -82,6 +106,10 @@ int Summarise(const Snapshot& snapshot, const RunReport& report) {
       std::cout << "  " << timed.condition.reason << ": " << timed.condition.message << "\n";
     }
   }
+  if (const int draining = CountDraining(snapshot); draining > 0) {
+    std::cout << draining
+              << " shards still drain; they are deleted once their messages are consumed and no consumer is left\n";
+  }
   for (const Condition& problem : snapshot.problems) std::cout << problem.reason << ": " << problem.message << "\n";
   std::cout << snapshot.streams.size() << " streams, " << report.applied << " actions done, " << report.failed
             << " failed\n";
@@ -89,7 +117,7 @@ int Summarise(const Snapshot& snapshot, const RunReport& report) {
 }
 
 int RunOnce(Reconciler& reconciler) {
-  const RunReport report = reconciler.Converge();
+  const RunReport report = reconciler.ConvergeOnce();
   return Summarise(*reconciler.snapshot(), report);
 }
 
@@ -119,10 +147,17 @@ int RunDaemon(const Parsed& parsed, Reconciler& reconciler) {
   auto metrics = std::make_shared<program::Metrics>("warren-coordinator");
   RegisterTelemetry(*metrics, reconciler);
   const auto context = [&reconciler] {
-    return ApiContext{reconciler.snapshot(), NowMs(), reconciler.interval(), [&reconciler] { reconciler.Trigger(); }};
+    return ApiContext{
+        .snapshot = reconciler.snapshot(),
+        .now_ms = NowMs(),
+        .interval = reconciler.interval(),
+        .trigger = [&reconciler] { reconciler.Trigger(); },
+        .events = reconciler.events(),
+        .journal = &reconciler.journal(),
+        .set_drain = [&reconciler](const std::string& node, bool drain) { return reconciler.SetDrain(node, drain); }};
   };
   const auto readiness = [&reconciler] {
-    return CoordinatorReadiness(*reconciler.snapshot(), NowMs(), reconciler.interval());
+    return CoordinatorReadiness(*reconciler.snapshot(), reconciler.events(), NowMs(), reconciler.interval());
   };
   auto admin = program::AdminServer::Start(parsed.ListenAddress("metrics-listen"), metrics, readiness);
   if (!admin) return Explain(admin.error());
@@ -138,6 +173,8 @@ int Main(int argc, char** argv) {
   auto settings = Settings(*parsed);
   if (!settings) return Explain(settings.error());
   Reconciler reconciler(std::move(*settings));
+  if (const auto usable = reconciler.Check(); !usable)
+    return Explain(usable.error().Within(parsed->Origin("credentials-file")));
   return parsed->Flag("once") ? RunOnce(reconciler) : RunDaemon(*parsed, reconciler);
 }
 

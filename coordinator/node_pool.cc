@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <future>
+#include <set>
 #include <thread>
 
 #include "coordinator/node_address.h"
@@ -29,7 +30,14 @@ class NodePool::Impl {
       : options_(std::move(options)), work_(boost::asio::make_work_guard(io_)), thread_([this] { io_.run(); }) {}
 
   ~Impl() {
+    Stop();
+    entries_.clear();
+  }
+
+  void Stop() {
+    if (!thread_.joinable()) return;
     boost::asio::post(io_, [this] {
+      closing_ = true;
       for (auto& [key, entry] : entries_) {
         if (entry.connection) entry.connection->Close();
       }
@@ -37,7 +45,6 @@ class NodePool::Impl {
     work_.reset();
     boost::asio::post(io_, [this] { io_.stop(); });
     thread_.join();
-    entries_.clear();
   }
 
   boost::asio::any_io_executor executor() { return io_.get_executor(); }
@@ -50,21 +57,39 @@ class NodePool::Impl {
     return future.get();
   }
 
-  void Get(const std::string& node, const std::string& vhost, OnConnection done) {
-    Entry& entry = entries_[{node, vhost}];
+  void Get(ConnectionName name, OnConnection done) {
+    if (name.user == options_.credentials.user) name.user.clear();
+    Entry& entry = entries_[name];
     if (entry.open) return done(entry.connection);
     entry.waiting.push_back(std::move(done));
     if (entry.connection) return;
-    const auto known = nodes_.find(node);
+    const auto known = nodes_.find(name.node);
     auto endpoint = known == nodes_.end()
-                        ? Fail(ErrorCode::kUnavailable, "is not a node of this cluster now", "node " + node)
+                        ? Fail(ErrorCode::kUnavailable, "is not a node of this cluster now", "node " + name.node)
                         : NodeEndpoint(known->second, options_.node_addresses, options_.tls);
-    if (!endpoint) return Answer({node, vhost}, tl::unexpected(endpoint.error()));
-    Open({node, vhost}, *endpoint, entry);
+    if (!endpoint) return Answer(name, tl::unexpected(endpoint.error()));
+    const auto password = passwords_.find(name.user);
+    if (!name.user.empty() && password == passwords_.end()) {
+      return Answer(name, Fail(ErrorCode::kUnauthorized, "has no password in the file of --credentials-file",
+                               "user '" + name.user + "'"));
+    }
+    Open(name, *endpoint, name.user.empty() ? options_.credentials : amqp::Credentials{name.user, password->second});
+  }
+
+  void SetPasswords(std::map<std::string, std::string> passwords) {
+    boost::asio::post(io_, [this, passwords = std::move(passwords)]() mutable {
+      passwords_.swap(passwords);
+      for (auto& [name, entry] : entries_) {
+        const auto before = passwords.find(name.user);
+        const auto now = passwords_.find(name.user);
+        if (before == passwords.end() || !entry.connection) continue;
+        if (now == passwords_.end() || now->second != before->second) entry.connection->Close();
+      }
+    });
   }
 
  private:
-  using Key = std::pair<std::string, std::string>;
+  using Key = ConnectionName;
   struct Entry {
     std::shared_ptr<amqp::Connection> connection;
     bool open = false;
@@ -77,12 +102,13 @@ class NodePool::Impl {
     std::shared_ptr<std::promise<std::map<std::string, Error>>> done;
   };
 
-  void Open(const Key& key, const amqp::Endpoint& endpoint, Entry& entry) {
+  void Open(const Key& key, const amqp::Endpoint& endpoint, amqp::Credentials credentials) {
+    Entry& entry = entries_[key];
     entry.attempt = ++attempts_;
     amqp::ConnectionOptions options;
     options.endpoint = endpoint;
-    options.credentials = options_.credentials;
-    options.vhost = key.second;
+    options.credentials = std::move(credentials);
+    options.vhost = key.vhost;
     options.name = "warren-coordinator";
     options.tls_ca_file = options_.tls_ca_file;
     options.handshake_timeout = options_.connect_timeout;
@@ -103,15 +129,18 @@ class NodePool::Impl {
   void Closed(const Key& key, std::uint64_t attempt, const Error& error) {
     Entry& entry = entries_[key];
     if (entry.attempt != attempt) return;
-    if (entry.open) {
+    const bool was_open = std::exchange(entry.open, false);
+    if (was_open) {
       --open_;
-      program::Log(program::LogLevel::kWarning, "connection to a node ended", error, {{"node", key.first}});
+      program::Log(program::LogLevel::kWarning, "connection to a node ended", error,
+                   {{"node", key.node}, {"vhost", key.vhost}, {"user", key.user}});
     }
-    entry.open = false;
     // It must not go while it is calling us.
     boost::asio::post(io_, [gone = std::move(entry.connection)] {});
     entry.connection = nullptr;
-    Answer(key, tl::unexpected(error.Within("node " + key.first)));
+    const std::string who = key.user.empty() ? "" : ", user '" + key.user + "'";
+    Answer(key, tl::unexpected(error.Within("node " + key.node + who)));
+    if (was_open && key.user.empty() && !closing_ && options_.on_node_lost) options_.on_node_lost(key.node);
   }
 
   void Answer(const Key& key, const Result<std::shared_ptr<amqp::Connection>>& result) {
@@ -133,7 +162,7 @@ class NodePool::Impl {
   }
 
   void Try(const std::string& node, int attempts_left, const std::shared_ptr<Probing>& probing) {
-    Get(node, kProbeVhost, [this, node, attempts_left, probing](Result<std::shared_ptr<amqp::Connection>> result) {
+    Get({node, kProbeVhost}, [this, node, attempts_left, probing](Result<std::shared_ptr<amqp::Connection>> result) {
       if (result || Answered(result.error())) {
         suspects_.erase(node);
         return Finish(*probing);
@@ -154,7 +183,7 @@ class NodePool::Impl {
   /// Closes connections to nodes that left the cluster.
   void DropStrangers() {
     for (auto& [key, entry] : entries_) {
-      if (entry.open && !nodes_.contains(key.first)) entry.connection->Close();
+      if (entry.open && !nodes_.contains(key.node)) entry.connection->Close();
     }
   }
 
@@ -163,7 +192,9 @@ class NodePool::Impl {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
   std::map<std::string, Node> nodes_;
   std::set<std::string> suspects_;  ///< Did not answer the last probe.
+  std::map<std::string, std::string> passwords_;
   std::map<Key, Entry> entries_;
+  bool closing_ = false;
   std::uint64_t attempts_ = 0;
   std::atomic<std::size_t> open_{0};
   std::thread thread_;
@@ -171,10 +202,10 @@ class NodePool::Impl {
 
 NodePool::NodePool(PoolOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 NodePool::~NodePool() = default;
+void NodePool::Stop() { impl_->Stop(); }
 std::map<std::string, Error> NodePool::Probe(const std::vector<Node>& nodes) { return impl_->Probe(nodes); }
-void NodePool::Get(const std::string& node, const std::string& vhost, OnConnection done) {
-  impl_->Get(node, vhost, std::move(done));
-}
+void NodePool::Get(const ConnectionName& name, OnConnection done) { impl_->Get(name, std::move(done)); }
+void NodePool::SetPasswords(std::map<std::string, std::string> passwords) { impl_->SetPasswords(std::move(passwords)); }
 boost::asio::any_io_executor NodePool::executor() { return impl_->executor(); }
 std::size_t NodePool::open_connections() const { return impl_->open_connections(); }
 

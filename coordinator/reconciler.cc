@@ -1,15 +1,12 @@
-// See reconciler.h.
+// See reconciler.h. The loop and nothing else: a look is observer.h, what is known is put up on the board
+// (board.h), what events bring comes over the desk (event_desk.h).
 #include "coordinator/reconciler.h"
 
-#include <atomic>
-#include <condition_variable>
-#include <mutex>
+#include <algorithm>
 
 #include "coordinator/clock.h"
-#include "coordinator/node_address.h"
-#include "coordinator/sources.h"
-#include "policies/catalog.h"
-#include "shardmgr/program/logging.h"
+#include "coordinator/observer.h"
+#include "policies/names.h"
 
 namespace warren::coordinator {
 namespace {
@@ -17,10 +14,15 @@ namespace {
 using program::Log;
 using program::LogLevel;
 using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
 
 constexpr int kMostRounds = 50;
 constexpr int kMostRereads = 4;  // How often a plan that was carried out may still be observed unchanged.
-constexpr std::chrono::milliseconds kRereadPause{250};
+constexpr int kMostLooks = 20;   // Of --once, at drains that go on.
+constexpr milliseconds kRereadPause{250};
+constexpr milliseconds kShortestLook{100};
+constexpr milliseconds kDrainTimeout{5'000};
+constexpr milliseconds kShortestCheck{1'000}, kLongestCheck{30'000};  // Of the subscription to events.
 
 std::vector<std::string> ActionLines(const Plan& plan) {
   std::vector<std::string> lines;
@@ -28,6 +30,28 @@ std::vector<std::string> ActionLines(const Plan& plan) {
     for (const Action& action : stream.actions) lines.push_back(stream.vhost + '\0' + action.ToString());
   }
   return lines;
+}
+
+/// "declare-shard 6, bind-shard 6"
+std::string Summary(const StreamOutcome& outcome) {
+  std::map<ActionKind, int> counts;
+  for (const ActionOutcome& action : outcome.actions) counts[action.kind] += action.attempted && action.result ? 1 : 0;
+  std::string text;
+  for (const auto& [kind, count] : counts) {
+    if (count > 0) text += (text.empty() ? "" : ", ") + std::string(Name(kind)) + " " + std::to_string(count);
+  }
+  return text;
+}
+
+bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue) {
+  return std::any_of(outcome.actions.begin(), outcome.actions.end(), [&](const ActionOutcome& action) {
+    return action.kind == kind && action.queue == queue && action.attempted && action.result;
+  });
+}
+
+management::ClientOptions WithTimeout(management::ClientOptions options, milliseconds timeout) {
+  options.timeout = timeout;
+  return options;
 }
 
 }  // namespace
@@ -44,181 +68,118 @@ std::string_view Name(RunOutcome outcome) {
 
 class Reconciler::Impl {
  public:
-  explicit Impl(ReconcilerOptions options)
-      : options_(std::move(options)), client_(options_.management), pool_(options_.pool) {}
+  explicit Impl(ReconcilerOptions options) : options_(std::move(options)) {}
+  ~Impl() { pool_.Stop(); }  // Nothing calls in from its thread any more.
 
-  RunReport Converge();
+  RunReport ConvergeOnce();
   void Run();
-  void Trigger();
-  void Stop();
-
-  bool stopped() const { return stopped_; }
-  std::shared_ptr<const Snapshot> snapshot() const {
-    const std::lock_guard lock(mutex_);
-    return snapshot_;
-  }
-  std::size_t amqp_connections() const { return pool_.open_connections(); }
-
-  std::function<void(const RunReport&)> on_run;
-  std::function<void(const StreamOutcome&)> on_applied;
-  const ReconcilerOptions& options() const { return options_; }
+  Result<void> SetDrain(const std::string& node, bool drain);
 
  private:
-  using StreamKey = std::pair<std::string, std::string>;
+  friend class Reconciler;
 
-  /// Observes and plans; the snapshot is made of it. Unset: not observed (logged, in the snapshot).
-  std::optional<Plan> Observe();
+  PoolOptions WatchedPool();
+  EventHandlers Ears();
+  RunReport Converge(EventSource* events);
   void ApplyPlan(const Plan& plan, RunReport& report);
-  void PublishFailure(const Error& error);
-  void Publish(const Topology& topology, const Plan& plan, Sources sources,
-               const std::map<std::string, Error>& unreachable);
-  void LogChanges(const Snapshot& snapshot);
-  void Sleep(std::chrono::milliseconds duration, bool wakes_on_trigger);
-  void Store(std::shared_ptr<const Snapshot> snapshot) {
-    const std::lock_guard lock(mutex_);
-    snapshot_ = std::move(snapshot);
-  }
+  void Tell(const StreamOutcome& outcome);
+  void NoteRebounds(const StreamOutcome& outcome);
+  milliseconds UntilNextLook() const;
 
-  ReconcilerOptions options_;
-  management::Client client_;
-  NodePool pool_;
-  ConditionBook book_;
-  std::map<StreamKey, Error> failures_;
-  std::set<std::string> logged_;  ///< What was said of conditions and problems; said again when it changes.
-
-  mutable std::mutex mutex_;
-  std::condition_variable wake_;
-  bool triggered_ = false;
-  std::atomic<bool> stopped_{false};
-  std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();
+  // What comes later in this list uses what comes before.
+  const ReconcilerOptions options_;
+  std::function<void(const RunReport&)> on_run_;
+  std::function<void(const StreamOutcome&)> on_applied_;
+  Waker waker_;
+  Journal journal_;
+  Board board_{journal_};
+  Board::Failures failures_;
+  std::optional<std::int64_t> next_look_ms_;  ///< Plan::next_look_ms of the last plan.
+  management::Client drain_client_{WithTimeout(options_.management, kDrainTimeout)};
+  NodePool pool_{WatchedPool()};
+  Applier applier_{pool_};
+  EventDesk desk_{applier_, waker_, [this](const StreamOutcome& outcome) { Tell(outcome); }};
+  EventSource events_{pool_.executor(),
+                      {options_.pool.credentials, options_.pool.tls_ca_file,
+                       std::clamp(options_.interval, kShortestCheck, kLongestCheck)},
+                      Ears()};
+  Observer observer_{options_, pool_, waker_, board_, desk_};
 };
 
-std::optional<Plan> Reconciler::Impl::Observe() {
-  const auto access =
-      options_.policies_dir.empty() ? management::ParameterAccess::kRequired : management::ParameterAccess::kOptional;
-  auto topology = client_.Observe(access);
-  if (!topology) {
-    PublishFailure(topology.error());
-    return std::nullopt;
-  }
-  Sources sources = GatherSources(topology->parameters, options_.policies_dir);
-  const auto catalog = policies::Catalog::Build(sources.parameters);
-  const auto unreachable = pool_.Probe(topology->nodes);
-
-  PlanLimits limits;
-  limits.own_username = options_.management.user;
-  for (const auto& [node, error] : unreachable) limits.unreachable_nodes.push_back(node);
-  Plan plan = MakePlan(catalog, *topology, limits);
-
-  std::set<StreamKey> busy;  // A failure is over when its stream needs nothing any more.
-  for (const StreamPlan& stream : plan.streams) {
-    if (!stream.actions.empty()) busy.insert({stream.vhost, stream.exchange});
-  }
-  std::erase_if(failures_, [&](const auto& failure) { return !busy.contains(failure.first); });
-  Publish(*topology, plan, std::move(sources), unreachable);
-  return plan;
-}
-
-void Reconciler::Impl::PublishFailure(const Error& error) {
-  auto next = std::make_shared<Snapshot>(*snapshot());
-  const bool news = !next->observation_error || next->observation_error->message != error.message;
-  if (!next->observation_error) next->failing_since_ms = NowMs();
-  next->observation_error = error;
-  Log(news ? LogLevel::kError : LogLevel::kDebug, "the cluster cannot be observed; what is known of it grows stale",
-      error);
-  Store(std::move(next));
-}
-
-void Reconciler::Impl::Publish(const Topology& topology, const Plan& plan, Sources sources,
-                               const std::map<std::string, Error>& unreachable) {
-  const auto before = snapshot();
-  auto next = std::make_shared<Snapshot>();
-  next->generation = before->generation + 1;
-  next->observed_at_ms = topology.observed_at_ms;
-  next->cluster_name = topology.cluster_name;
-  next->rabbitmq_version = topology.rabbitmq_version;
-  for (const Node& node : topology.nodes) {
-    NodeStatus status{node, {}, {}};
-    const auto endpoint = NodeEndpoint(node, options_.pool.node_addresses, options_.pool.tls);
-    if (endpoint) status.address = endpoint->ToString();
-    if (const auto why = unreachable.find(node.name); why != unreachable.end())
-      status.unreachable = why->second.ToString();
-    next->nodes.push_back(std::move(status));
-  }
-  next->streams = book_.Update(plan, failures_, NowMs());
-  next->problems = plan.problems;
-  for (const Error& problem : sources.problems) {
-    next->problems.push_back({ConditionType::kDegraded, "InvalidFile", problem.ToString(), false});
-  }
-  next->notices = std::move(sources.notices);
-  next->parameters = std::move(sources.parameters);
-  if (before->observation_error) Log(LogLevel::kInfo, "the cluster can be observed again");
-  LogChanges(*next);
-  Store(std::move(next));
-}
-
-void Reconciler::Impl::LogChanges(const Snapshot& snapshot) {
-  std::set<std::string> now;
-  const auto say = [&](LogLevel level, const std::string& key, std::string_view message, program::LogFields fields) {
-    now.insert(key);
-    if (!logged_.contains(key)) Log(level, message, fields);
+PoolOptions Reconciler::Impl::WatchedPool() {
+  PoolOptions pool = options_.pool;
+  pool.on_node_lost = [this](const std::string& node) {
+    journal_.Add("node-lost", "the connection to node " + node + " ended");
+    waker_.Notify();
   };
-  for (const Condition& problem : snapshot.problems) {
-    say(LogLevel::kError, "p" + problem.message, problem.message, {{"reason", problem.reason}});
+  return pool;
+}
+
+EventHandlers Reconciler::Impl::Ears() {
+  return {.on_event = [this](const ClusterEvent& event) { desk_.OnEvent(event); },
+          .on_status =
+              [this](const EventStatus& status) {
+                const std::string message =
+                    status.connected ? "events of the cluster are heard" : "polling, without events: " + status.reason;
+                Log(status.connected ? LogLevel::kInfo : LogLevel::kWarning, message);
+                journal_.Add(status.connected ? "events-connected" : "events-lost", message);
+                waker_.Event();  // What happened meanwhile was not heard.
+              }};
+}
+
+void Reconciler::Impl::Tell(const StreamOutcome& outcome) {
+  if (on_applied_) on_applied_(outcome);
+  const std::string done = Summary(outcome);
+  if (!done.empty()) {
+    journal_.Add({NowMs(), "applied", outcome.vhost, outcome.exchange, done});
+    Log(LogLevel::kInfo, "stream applied",
+        {{"vhost", outcome.vhost}, {"exchange", outcome.exchange}, {"actions", done}});
   }
-  for (const std::string& notice : snapshot.notices)
-    say(LogLevel::kInfo, "n" + notice, notice, {{"reason", "Overridden"}});
-  for (const NodeStatus& node : snapshot.nodes) {
-    if (node.unreachable.empty()) continue;
-    say(LogLevel::kWarning, "u" + node.node.name, "node runs but cannot be reached; nothing is placed there",
-        {{"node", node.node.name}, {"error", node.unreachable}});
+  const ActionOutcome* failure = outcome.failure();
+  if (failure == nullptr) return;
+  journal_.Add({NowMs(), "apply-failed", outcome.vhost, outcome.exchange,
+                failure->action + ": " + failure->result.error().ToString()});
+  Log(LogLevel::kWarning, "stream not applied in full", failure->result.error(),
+      {{"vhost", outcome.vhost}, {"exchange", outcome.exchange}, {"action", failure->action}});
+}
+
+void Reconciler::Impl::NoteRebounds(const StreamOutcome& outcome) {
+  for (const ActionOutcome& action : outcome.actions) {
+    if (action.kind == ActionKind::kBindShard && Did(outcome, ActionKind::kBindShard, action.queue) &&
+        Did(outcome, ActionKind::kUnbindShard, action.queue))
+      observer_.NoteRebound(outcome.vhost, action.queue);
   }
-  for (const StreamStatus& stream : snapshot.streams) {
-    for (const TimedCondition& timed : stream.conditions) {
-      const Condition& condition = timed.condition;
-      const LogLevel level = condition.type == ConditionType::kDegraded ? LogLevel::kWarning : LogLevel::kInfo;
-      say(level, "c" + stream.plan.vhost + '\0' + stream.plan.exchange + '\0' + condition.reason + condition.message,
-          condition.message,
-          {{"vhost", stream.plan.vhost},
-           {"exchange", stream.plan.exchange},
-           {"condition", Name(condition.type)},
-           {"reason", condition.reason}});
-    }
-  }
-  logged_ = std::move(now);
 }
 
 void Reconciler::Impl::ApplyPlan(const Plan& plan, RunReport& report) {
-  const auto outcomes = Apply(pool_, plan, [this] { return stopped(); });
-  for (const StreamOutcome& outcome : outcomes) {
-    if (on_applied) on_applied(outcome);
+  desk_.ExpectUnbindings(plan);
+  for (const StreamOutcome& outcome : applier_.Apply(plan, [this] { return waker_.stopped(); })) {
+    Tell(outcome);
+    NoteRebounds(outcome);
     report.applied += outcome.succeeded();
-    const StreamKey key{outcome.vhost, outcome.exchange};
+    const std::pair key{outcome.vhost, outcome.exchange};
     const ActionOutcome* failure = outcome.failure();
     if (failure == nullptr) {
       failures_.erase(key);
-      Log(LogLevel::kInfo, "stream applied",
-          {{"vhost", outcome.vhost}, {"exchange", outcome.exchange}, {"actions", outcome.actions.size()}});
-      continue;
+    } else {
+      ++report.failed;
+      failures_.insert_or_assign(key, failure->result.error().Within(failure->action));
     }
-    ++report.failed;
-    failures_.insert_or_assign(key, failure->result.error().Within(failure->action));
-    Log(LogLevel::kWarning, "stream not applied in full", failure->result.error(),
-        {{"vhost", outcome.vhost}, {"exchange", outcome.exchange}, {"action", failure->action}});
   }
 }
 
-RunReport Reconciler::Impl::Converge() {
+RunReport Reconciler::Impl::Converge(EventSource* events) {
   RunReport report;
   const auto started = Clock::now();
   std::vector<std::string> done_before;
   int rereads = 0;
   report.outcome = RunOutcome::kPartial;
   for (int round = 0; round < kMostRounds; ++round) {
-    const auto plan = Observe();
-    if (stopped()) report.outcome = RunOutcome::kStopped;
-    if (!plan) report.outcome = stopped() ? RunOutcome::kStopped : RunOutcome::kUnobserved;
-    if (!plan || stopped()) break;
+    const auto plan = observer_.Look(failures_, events);
+    next_look_ms_ = plan ? plan->next_look_ms() : std::nullopt;
+    if (waker_.stopped()) report.outcome = RunOutcome::kStopped;
+    if (!plan && !waker_.stopped()) report.outcome = RunOutcome::kUnobserved;
+    if (!plan || waker_.stopped()) break;
     if (plan->empty()) {
       report.outcome = RunOutcome::kConverged;
       break;
@@ -227,7 +188,7 @@ RunReport Reconciler::Impl::Converge() {
     if (lines == done_before) {
       // Carried out and still seen as missing: the statistics may lag, so look again before giving up.
       if (!failures_.empty() || ++rereads > kMostRereads) break;
-      Sleep(kRereadPause, false);
+      waker_.Pause(kRereadPause);
       continue;
     }
     ApplyPlan(*plan, report);
@@ -235,48 +196,64 @@ RunReport Reconciler::Impl::Converge() {
     rereads = 0;
   }
   report.took = Clock::now() - started;
-  if (on_run) on_run(report);
+  if (on_run_) on_run_(report);
   return report;
 }
 
+milliseconds Reconciler::Impl::UntilNextLook() const {
+  if (!next_look_ms_) return options_.interval;
+  return std::min(options_.interval, std::max(milliseconds(*next_look_ms_ - NowMs()), kShortestLook));
+}
+
+RunReport Reconciler::Impl::ConvergeOnce() {
+  RunReport sum;
+  for (int look = 0; look < kMostLooks; ++look) {
+    const RunReport report = Converge(nullptr);
+    sum.outcome = report.outcome;
+    sum.applied += report.applied;
+    sum.failed += report.failed;
+    if (report.outcome != RunOutcome::kConverged || !next_look_ms_) break;
+    waker_.Pause(UntilNextLook());
+  }
+  return sum;
+}
+
 void Reconciler::Impl::Run() {
-  while (!stopped()) {
-    Converge();
-    Sleep(options_.interval, true);
+  while (!waker_.stopped()) {
+    (void)Converge(&events_);
+    waker_.SleepUntil(Clock::now() + UntilNextLook());
   }
 }
 
-void Reconciler::Impl::Sleep(std::chrono::milliseconds duration, bool wakes_on_trigger) {
-  std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, duration, [&] { return stopped_ || (wakes_on_trigger && triggered_); });
-  if (wakes_on_trigger) triggered_ = false;
-}
-
-void Reconciler::Impl::Trigger() {
-  const std::lock_guard lock(mutex_);
-  triggered_ = true;
-  wake_.notify_all();
-}
-
-void Reconciler::Impl::Stop() {
-  const std::lock_guard lock(mutex_);
-  stopped_ = true;
-  wake_.notify_all();
+Result<void> Reconciler::Impl::SetDrain(const std::string& node, bool drain) {
+  const std::string name = policies::NodeParameterName(node);
+  const auto& nodes = board_.snapshot()->nodes;
+  const bool known = std::any_of(nodes.begin(), nodes.end(), [&](const NodeStatus& n) { return n.node.name == node; });
+  if (!known) return Fail(ErrorCode::kNotFound, "is not a node of this cluster", "node " + node);
+  const auto written =
+      drain ? drain_client_.PutGlobalParameter(name, {{"drain", true}}) : drain_client_.DeleteGlobalParameter(name);
+  if (!written) return tl::unexpected(written.error());
+  waker_.Notify();
+  return {};
 }
 
 Reconciler::Reconciler(ReconcilerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 Reconciler::~Reconciler() = default;
 void Reconciler::SetListeners(std::function<void(const RunReport&)> on_run,
                               std::function<void(const StreamOutcome&)> on_applied) {
-  impl_->on_run = std::move(on_run);
-  impl_->on_applied = std::move(on_applied);
+  impl_->on_run_ = std::move(on_run);
+  impl_->on_applied_ = std::move(on_applied);
 }
-RunReport Reconciler::Converge() { return impl_->Converge(); }
+Result<void> Reconciler::Check() { return impl_->observer_.Check(); }
+RunReport Reconciler::ConvergeOnce() { return impl_->ConvergeOnce(); }
 void Reconciler::Run() { impl_->Run(); }
-void Reconciler::Trigger() { impl_->Trigger(); }
-void Reconciler::Stop() { impl_->Stop(); }
-std::shared_ptr<const Snapshot> Reconciler::snapshot() const { return impl_->snapshot(); }
-std::size_t Reconciler::amqp_connections() const { return impl_->amqp_connections(); }
-std::chrono::milliseconds Reconciler::interval() const { return impl_->options().interval; }
+void Reconciler::Trigger() { impl_->waker_.Notify(); }
+void Reconciler::Stop() { impl_->waker_.Stop(); }
+Result<void> Reconciler::SetDrain(const std::string& node, bool drain) { return impl_->SetDrain(node, drain); }
+std::shared_ptr<const Snapshot> Reconciler::snapshot() const { return impl_->board_.snapshot(); }
+EventStatus Reconciler::events() const { return impl_->events_.status(); }
+const Journal& Reconciler::journal() const { return impl_->journal_; }
+std::size_t Reconciler::amqp_connections() const { return impl_->pool_.open_connections(); }
+milliseconds Reconciler::interval() const { return impl_->options_.interval; }
 
 }  // namespace warren::coordinator

@@ -1,7 +1,7 @@
-// Reconciler: observe -> plan -> apply, until the cluster is what its users want, and again each
-// interval. The core of the daemon and of its --once.
+// Reconciler: observe -> plan -> apply, until the cluster is what its users want; again when something
+// happens, when a drain wants another look, and each interval. The core of the daemon and of its --once.
 //
-// Threads: Run (or Converge) belongs to one thread, which blocks in requests and applies; everything
+// Threads: Run (or ConvergeOnce) belongs to one thread, which blocks in requests and applies; everything
 // else may be called from any. Nobody waits for the loop: readers take the last snapshot.
 #pragma once
 
@@ -10,6 +10,8 @@
 #include <memory>
 #include <string>
 
+#include "coordinator/events.h"
+#include "coordinator/journal.h"
 #include "coordinator/node_pool.h"
 #include "coordinator/status.h"
 #include "policies/error.h"
@@ -20,8 +22,12 @@ namespace warren::coordinator {
 struct ReconcilerOptions {
   management::ClientOptions management;
   PoolOptions pool;
-  std::string policies_dir;  ///< Empty: global parameters alone.
+  std::string policies_dir;      ///< Empty: global parameters alone.
+  std::string credentials_file;  ///< Empty: no passwords but our own.
   std::chrono::milliseconds interval{5'000};
+  std::chrono::milliseconds statistics_interval{5'000};  ///< PlanLimits::statistics_interval_ms
+  std::chrono::milliseconds stall_after{30'000};         ///< PlanLimits::stall_after_ms
+  bool never_delete = false;
 };
 
 /// What one converging run came to.
@@ -36,7 +42,7 @@ std::string_view Name(RunOutcome outcome);
 struct RunReport {
   RunOutcome outcome = RunOutcome::kConverged;
   std::size_t applied = 0;  ///< Actions that succeeded.
-  std::size_t failed = 0;   ///< Actions that failed.
+  std::size_t failed = 0;   ///< Streams with an action that failed.
   std::chrono::duration<double> took{0};
 };
 
@@ -45,18 +51,28 @@ class Reconciler {
   explicit Reconciler(ReconcilerOptions options);
   ~Reconciler();
 
-  /// Called on the loop's thread: after each run, and with each stream that was applied. Set before Run.
+  /// `on_run` on the loop's thread after each run; `on_applied` with each stream that was applied, on the loop's
+  /// thread or the pool's. Set before Run.
   void SetListeners(std::function<void(const RunReport&)> on_run, std::function<void(const StreamOutcome&)> on_applied);
 
-  /// Observes and applies until nothing is left to do or no progress is made; a bounded number of rounds.
-  RunReport Converge();
+  /// Whether the settings can be worked with: the credentials file. kConfiguration.
+  Result<void> Check();
 
-  /// Converges each interval, or when triggered, until Stop. Never gives up.
+  /// Observes and applies until nothing is left to do or no progress is made; waits for what only wants another
+  /// look before it goes on. Bounded. `applied` and `failed` are sums.
+  RunReport ConvergeOnce();
+
+  /// Until Stop. Never gives up.
   void Run();
   void Trigger();
   void Stop();  ///< Run returns after the request that it waits for.
 
+  /// Has `node` emptied of shards, or filled again. Blocks for a request. kNotFound: no such node.
+  Result<void> SetDrain(const std::string& node, bool drain);
+
   std::shared_ptr<const Snapshot> snapshot() const;  ///< Never null.
+  EventStatus events() const;
+  const Journal& journal() const;
   std::size_t amqp_connections() const;
   std::chrono::milliseconds interval() const;
 

@@ -34,6 +34,7 @@ struct NodeStatus {
   Node node;
   std::string address;      ///< AMQP address in use; empty when unknown.
   std::string unreachable;  ///< Why nothing can be placed there although it runs; empty: it can.
+  bool drained = false;     ///< To be empty of shards, as stream-node.<name> says.
 };
 
 struct Snapshot {

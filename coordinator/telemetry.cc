@@ -14,9 +14,17 @@ using prometheus::MetricType;
 using Labels = std::vector<prometheus::ClientMetric::Label>;
 
 constexpr int kStaleIntervals = 3;
-constexpr ShardState kShardStates[] = {ShardState::kMissing, ShardState::kDeclared,  ShardState::kActive,
-                                       ShardState::kDown,    ShardState::kMisplaced, ShardState::kSurplus,
-                                       ShardState::kConflict};
+constexpr ShardState kShardStates[] = {
+    ShardState::kMissing,  ShardState::kDeclared, ShardState::kActive,    ShardState::kOutdated, ShardState::kDraining,
+    ShardState::kRetained, ShardState::kDown,     ShardState::kMisplaced, ShardState::kOrphaned, ShardState::kConflict};
+constexpr ActionKind kActionKinds[] = {ActionKind::kDeclareDeadLetterExchange,
+                                       ActionKind::kDeclareDrainExchange,
+                                       ActionKind::kDeclareShard,
+                                       ActionKind::kMarkDraining,
+                                       ActionKind::kUnbindShard,
+                                       ActionKind::kBindShard,
+                                       ActionKind::kUnmarkDraining,
+                                       ActionKind::kDeleteShard};
 
 MetricFamily Family(const char* name, const char* help) { return {name, help, MetricType::Gauge, {}}; }
 
@@ -30,17 +38,20 @@ void Add(MetricFamily& family, Labels labels, double value) {
 std::vector<MetricFamily> NodeFamilies(const Snapshot& snapshot) {
   auto up = Family("warren_node_up", "1 when the node runs, 0 when it does not.");
   auto reachable = Family("warren_node_reachable", "1 when the node runs and its AMQP port answers.");
+  auto drained = Family("warren_node_drained", "1 when the node is to be empty of shards.");
   for (const NodeStatus& node : snapshot.nodes) {
     Add(up, {{"node", node.node.name}}, node.node.running);
     Add(reachable, {{"node", node.node.name}}, node.node.running && node.unreachable.empty());
+    Add(drained, {{"node", node.node.name}}, node.drained);
   }
-  return {up, reachable};
+  return {up, reachable, drained};
 }
 
 std::vector<MetricFamily> StreamFamilies(const Snapshot& snapshot) {
   auto streams = Family("warren_streams", "Streams by state.");
   auto shards = Family("warren_shards", "Shards of a stream by state.");
-  std::map<std::string_view, int> by_state{{"ready", 0}, {"progressing", 0}, {"degraded", 0}, {"not-ready", 0}};
+  std::map<std::string_view, int> by_state{
+      {"ready", 0}, {"progressing", 0}, {"degraded", 0}, {"not-ready", 0}, {"orphaned", 0}};
   for (const StreamStatus& stream : snapshot.streams) {
     ++by_state[stream.state()];
     std::map<ShardState, int> counts;
@@ -81,6 +92,29 @@ std::vector<MetricFamily> ShardFamilies(const Snapshot& snapshot) {
   return {ready, unacked, consumers, published, delivered};
 }
 
+/// Messages of shards that drain, and since when the oldest of them does, by stream.
+std::vector<MetricFamily> DrainFamilies(const Snapshot& snapshot) {
+  auto messages = Family("warren_drain_messages", "Messages left, ready and unacknowledged, in shards that drain.");
+  auto since = Family("warren_drain_oldest_timestamp_seconds",
+                      "Unix time since when the shard of the stream that drains longest is unbound.");
+  for (const StreamStatus& stream : snapshot.streams) {
+    const Labels labels{{"vhost", stream.plan.vhost}, {"exchange", stream.plan.exchange}};
+    std::uint64_t left = 0;
+    std::int64_t oldest_ms = 0;
+    bool drains = false;
+    for (const Shard& shard : stream.plan.shards) {
+      if (shard.state != ShardState::kDraining) continue;
+      drains = true;
+      left += shard.ready.value_or(0) + shard.unacked.value_or(0);
+      const std::int64_t since_ms = shard.unbound_since_ms;
+      if (since_ms > 0 && (oldest_ms == 0 || since_ms < oldest_ms)) oldest_ms = since_ms;
+    }
+    if (drains) Add(messages, labels, static_cast<double>(left));
+    if (oldest_ms > 0) Add(since, labels, static_cast<double>(oldest_ms) / 1000);
+  }
+  return {messages, since};
+}
+
 class SnapshotCollector : public prometheus::Collectable {
  public:
   explicit SnapshotCollector(const Reconciler& reconciler) : reconciler_(reconciler) {}
@@ -90,6 +124,16 @@ class SnapshotCollector : public prometheus::Collectable {
     auto connections = Family("warren_amqp_connections", "Open AMQP connections to nodes.");
     Add(connections, {}, static_cast<double>(reconciler_.amqp_connections()));
     families.push_back(std::move(connections));
+    const EventStatus events = reconciler_.events();
+    auto connected = Family("warren_events_connected", "1 while events of the cluster are heard, 0 while it polls.");
+    Add(connected, {}, events.connected);
+    families.push_back(std::move(connected));
+    MetricFamily received{
+        "warren_events_received_total", "Events of the cluster that were heard.", MetricType::Counter, {}};
+    prometheus::ClientMetric count;
+    count.counter.value = static_cast<double>(events.received);
+    received.metric.push_back(count);
+    families.push_back(std::move(received));
     return families;
   }
 
@@ -111,7 +155,7 @@ std::vector<MetricFamily> CollectSnapshot(const Snapshot& snapshot, std::int64_t
   Add(problems, {}, static_cast<double>(snapshot.problems.size()));
 
   std::vector<MetricFamily> all{age, failing, actions, problems};
-  for (auto* make : {NodeFamilies, StreamFamilies, ShardFamilies}) {
+  for (auto* make : {NodeFamilies, StreamFamilies, ShardFamilies, DrainFamilies}) {
     for (MetricFamily& family : make(snapshot)) all.push_back(std::move(family));
   }
   return all;
@@ -132,6 +176,10 @@ void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
                       .Name("warren_actions_total")
                       .Help("Actions that were tried, by kind and outcome.")
                       .Register(registry);
+  for (const auto kind : kActionKinds) {
+    for (const char* outcome : {"done", "failed"})
+      actions.Add({{"kind", std::string(Name(kind))}, {"outcome", outcome}});
+  }
   reconciler.SetListeners(
       [&duration, &runs](const RunReport& report) {
         duration.Observe(report.took.count());
@@ -147,14 +195,15 @@ void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
   metrics.Register(std::make_shared<SnapshotCollector>(reconciler));
 }
 
-program::Readiness CoordinatorReadiness(const Snapshot& snapshot, std::int64_t now_ms,
+program::Readiness CoordinatorReadiness(const Snapshot& snapshot, const EventStatus& events, std::int64_t now_ms,
                                         std::chrono::milliseconds interval) {
   const std::string error = snapshot.observation_error ? snapshot.observation_error->ToString() : std::string();
   if (snapshot.observed_at_ms == 0) {
     return {false, error.empty() ? "the cluster was not observed yet" : "the cluster was never observed: " + error};
   }
   const std::int64_t age_ms = now_ms - snapshot.observed_at_ms;
-  if (error.empty() || age_ms <= kStaleIntervals * interval.count()) return {true, {}};
+  if (error.empty() || age_ms <= kStaleIntervals * interval.count())
+    return {true, events.connected ? "hears events of the cluster" : "polling, without events: " + events.reason};
   return {false, "the last observation is " + std::to_string(age_ms / 1000) + " s old: " + error};
 }
 

@@ -15,8 +15,8 @@ namespace warren::coordinator {
 void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler);
 
 /// Ready: the cluster was observed, and the observation is not older than three intervals while
-/// newer attempts fail. Pure.
-program::Readiness CoordinatorReadiness(const Snapshot& snapshot, std::int64_t now_ms,
+/// newer attempts fail. Says where it polls instead of hearing events. Pure.
+program::Readiness CoordinatorReadiness(const Snapshot& snapshot, const EventStatus& events, std::int64_t now_ms,
                                         std::chrono::milliseconds interval);
 
 /// The families made from a snapshot; for tests.

@@ -1,6 +1,7 @@
 // See routes.h.
 #include "coordinator/api/routes.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "coordinator/telemetry.h"
@@ -16,13 +17,17 @@ constexpr std::size_t kLongestPathBytes = 8 * 1024;
 
 std::string Dump(const json& body) { return body.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
 
-ApiResponse Ok(const json& body, int status = 200) { return {status, "application/json", Dump(body), {}}; }
+ApiResponse Ok(const json& body, int status = 200) {
+  return {.status = status, .content_type = "application/json", .body = Dump(body), .allow = {}};
+}
 
-ApiResponse Problem(int status, std::string_view title, const std::string& detail) {
-  return {status,
-          "application/problem+json",
-          Dump({{"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail}}),
-          {}};
+/// The status of an error as a problem document: a wrong request of ours to the broker is not the client's.
+ApiResponse Failed(const Error& error) {
+  const int status = HttpStatus(error.code);
+  return Problem(status == 404   ? 404
+                 : status >= 500 ? status
+                                 : 502,
+                 status == 404 ? "Not Found" : "Bad Gateway", error.ToString());
 }
 
 json Observation(const ApiContext& context) {
@@ -30,6 +35,8 @@ json Observation(const ApiContext& context) {
   json observation{{"generation", snapshot.generation},
                    {"observed_at_ms", nullptr},
                    {"age_seconds", nullptr},
+                   {"source", context.events.source()},
+                   {"source_reason", context.events.connected ? json(nullptr) : json(context.events.reason)},
                    {"stale_since_ms", nullptr},
                    {"error", nullptr}};
   if (snapshot.observed_at_ms > 0) {
@@ -97,6 +104,7 @@ json Nodes(const ApiContext& context) {
     list.push_back({{"name", node.name},
                     {"running", node.running},
                     {"reachable", node.running && status.unreachable.empty()},
+                    {"drained", status.drained},
                     {"detail", status.unreachable},
                     {"amqp_address", status.address.empty() ? json(nullptr) : json(status.address)},
                     {"memory_alarm", node.memory_alarm},
@@ -149,13 +157,43 @@ ApiResponse OneStream(const ApiContext& context, std::string_view encoded_vhost,
 }
 
 ApiResponse Ready(const ApiContext& context) {
-  const auto readiness = CoordinatorReadiness(*context.snapshot, context.now_ms, context.interval);
-  return {readiness.ready ? 200 : 503, "application/json", program::ReadinessJson(readiness) + "\n", {}};
+  const auto readiness = CoordinatorReadiness(*context.snapshot, context.events, context.now_ms, context.interval);
+  return {.status = readiness.ready ? 200 : 503,
+          .content_type = "application/json",
+          .body = program::ReadinessJson(readiness) + "\n",
+          .allow = {}};
 }
 
 ApiResponse Reconcile(const ApiContext& context) {
   context.trigger();
   return Ok({{"status", "accepted"}}, 202);
+}
+
+/// The value of `limit`; nothing where the query is anything else.
+std::optional<std::size_t> Limit(std::string_view query) {
+  if (query.empty()) return Journal::kMostEntries;
+  constexpr std::string_view kLimit = "limit=";
+  if (!query.starts_with(kLimit)) return std::nullopt;
+  query.remove_prefix(kLimit.size());
+  std::size_t limit = 0;
+  const auto [end, code] = std::from_chars(query.data(), query.data() + query.size(), limit);
+  if (code != std::errc() || end != query.data() + query.size() || limit > Journal::kMostEntries) return std::nullopt;
+  return limit;
+}
+
+ApiResponse Events(const ApiContext& context, std::string_view query) {
+  const auto limit = Limit(query);
+  if (!limit) return Problem(400, "Bad Request", "the query is limit=N with N from 0 to 500, or nothing");
+  json list = json::array();
+  for (const JournalEntry& entry : context.journal ? context.journal->Latest(*limit) : std::vector<JournalEntry>()) {
+    const bool of_stream = !entry.exchange.empty();
+    list.push_back({{"at_ms", entry.at_ms},
+                    {"kind", entry.kind},
+                    {"vhost", of_stream ? json(entry.vhost) : json(nullptr)},
+                    {"exchange", of_stream ? json(entry.exchange) : json(nullptr)},
+                    {"message", entry.message}});
+  }
+  return Ok({{"observation", Observation(context)}, {"events", std::move(list)}});
 }
 
 /// The endpoint at a path: the method that it takes, and its answer.
@@ -184,20 +222,57 @@ constexpr Endpoint kEndpoints[] = {
     {"/readyz", "GET", Ready},
 };
 
-ApiResponse MethodNotAllowed(std::string_view method) {
-  ApiResponse response = Problem(405, "Method Not Allowed", "this resource takes " + std::string(method) + " alone");
-  response.allow = method;
+ApiResponse MethodNotAllowed(std::string_view methods) {
+  ApiResponse response = Problem(405, "Method Not Allowed", "this resource takes " + std::string(methods) + " alone");
+  response.allow = methods;
   return response;
+}
+
+/// POST and DELETE of /api/v1/nodes/{name}/drain: the global parameter stream-node.<name>.
+ApiResponse Drain(const ApiContext& context, std::string_view method, std::string_view encoded_node) {
+  if (method != "POST" && method != "DELETE") return MethodNotAllowed("POST, DELETE");
+  const auto node = policies::PercentDecode(encoded_node);
+  if (!node) return Problem(400, "Bad Request", "the path has a '%' that is not followed by two hexadecimal digits");
+  if (context.snapshot->observed_at_ms == 0)
+    return Problem(503, "Service Unavailable", "the cluster was not observed yet, so its nodes are not known");
+  const auto& nodes = context.snapshot->nodes;
+  const bool known = std::any_of(nodes.begin(), nodes.end(), [&](const NodeStatus& n) { return n.node.name == *node; });
+  if (!known)
+    return Problem(404, "Not Found",
+                   "'" + *node + "' is not a node of this cluster; GET /api/v1/nodes lists the nodes");
+  ApiResponse response;
+  response.later = [set_drain = context.set_drain, node = *node, drain = method == "POST"] {
+    const auto done = set_drain(node, drain);
+    return done ? Ok({{"node", node}, {"drain", drain}}) : Failed(done.error());
+  };
+  return response;
+}
+
+/// The one segment between `prefix` and `suffix`; nothing where the path is another.
+std::optional<std::string_view> Between(std::string_view path, std::string_view prefix, std::string_view suffix) {
+  if (path.size() <= prefix.size() + suffix.size() || !path.starts_with(prefix) || !path.ends_with(suffix))
+    return std::nullopt;
+  const auto middle = path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
+  return middle.find('/') == std::string_view::npos ? std::optional(middle) : std::nullopt;
 }
 
 }  // namespace
 
-ApiResponse Route(const ApiContext& context, std::string_view method, std::string_view path) {
+ApiResponse Problem(int status, std::string_view title, const std::string& detail) {
+  return {.status = status,
+          .content_type = "application/problem+json",
+          .body = Dump({{"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail}}),
+          .allow = {}};
+}
+
+ApiResponse Route(const ApiContext& context, std::string_view method, std::string_view path, std::string_view query) {
   if (path.size() > kLongestPathBytes) return Problem(414, "URI Too Long", "a path has at most 8192 bytes");
   for (const Endpoint& endpoint : kEndpoints) {
     if (path != endpoint.path) continue;
     return method == endpoint.method ? endpoint.answer(context) : MethodNotAllowed(endpoint.method);
   }
+  if (path == "/api/v1/events") return method == "GET" ? Events(context, query) : MethodNotAllowed("GET");
+  if (const auto node = Between(path, "/api/v1/nodes/", "/drain")) return Drain(context, method, *node);
   constexpr std::string_view kStream = "/api/v1/streams/";
   if (path.starts_with(kStream)) {
     const std::string_view rest = path.substr(kStream.size());

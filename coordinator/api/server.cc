@@ -3,6 +3,11 @@
 
 #include <cpprest/http_listener.h>
 
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
 #include "shardmgr/program/logging.h"
 
 namespace warren::coordinator {
@@ -21,6 +26,9 @@ std::string PathOf(const http::http_request& request) {
   }
 }
 
+/// The query as the client sent it.
+std::string QueryOf(const http::http_request& request) { return request.request_uri().query(); }
+
 void Reply(const http::http_request& request, const ApiResponse& answer) {
   http::http_response response(static_cast<http::status_code>(answer.status));
   response.set_body(answer.body, answer.content_type);
@@ -34,6 +42,52 @@ void Reply(const http::http_request& request, const ApiResponse& answer) {
     }
   });
 }
+
+/// Answers that block for the broker are given here, one behind the other, so that no thread of the listener's
+/// waits with them. Bounded in number, and each in time.
+class Clerk {
+ public:
+  Clerk() : thread_([this] { Work(); }) {}
+  ~Clerk() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+  /// False: too many wait already.
+  bool Take(std::function<void()> job) {
+    const std::lock_guard lock(mutex_);
+    if (jobs_.size() >= kMostJobs) return false;
+    jobs_.push_back(std::move(job));
+    wake_.notify_all();
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t kMostJobs = 16;
+
+  void Work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      wake_.wait(lock, [this] { return stopped_ || !jobs_.empty(); });
+      if (stopped_) return;
+      const auto job = std::move(jobs_.front());
+      jobs_.pop_front();
+      lock.unlock();
+      job();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<std::function<void()>> jobs_;
+  bool stopped_ = false;
+  std::thread thread_;
+};
 
 }  // namespace
 
@@ -65,7 +119,10 @@ class ApiServer::Impl {
  private:
   void Handle(const http::http_request& request) {
     try {
-      Reply(request, Route(context_(), request.method(), PathOf(request)));
+      const ApiResponse answer = Route(context_(), request.method(), PathOf(request), QueryOf(request));
+      if (!answer.later) return Reply(request, answer);
+      if (!clerk_.Take([request, later = answer.later] { Reply(request, later()); }))
+        Reply(request, Problem(503, "Service Unavailable", "too many requests wait for the broker; try again"));
     } catch (const std::exception& error) {
       program::Log(program::LogLevel::kError, "a request of the REST API could not be answered",
                    {{"error", error.what()}});
@@ -74,6 +131,7 @@ class ApiServer::Impl {
 
   http_listener listener_;
   std::function<ApiContext()> context_;
+  Clerk clerk_;
 };
 
 ApiServer::ApiServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -60,14 +60,26 @@ TEST(NodeEndpoint, PrefersWhatTheUserSaidThenTheListenerThenTheNodesName) {
 TEST(CoordinatorReadiness, AllowsThreeIntervalsOfFailureAndWantsOneObservation) {
   const std::chrono::seconds interval(5);
   Snapshot snapshot;
-  EXPECT_FALSE(CoordinatorReadiness(snapshot, 1'000, interval).ready);
+  EventStatus events;
+  EXPECT_FALSE(CoordinatorReadiness(snapshot, events, 1'000, interval).ready);
   snapshot.observed_at_ms = 100'000;
-  EXPECT_TRUE(CoordinatorReadiness(snapshot, 900'000, interval).ready);  // A long apply is no failure.
+  EXPECT_TRUE(CoordinatorReadiness(snapshot, events, 900'000, interval).ready);  // A long apply is no failure.
   snapshot.observation_error = Error{ErrorCode::kUnavailable, "refused", "http://x"};
-  EXPECT_TRUE(CoordinatorReadiness(snapshot, 115'000, interval).ready);
-  const auto stale = CoordinatorReadiness(snapshot, 116'000, interval);
+  EXPECT_TRUE(CoordinatorReadiness(snapshot, events, 115'000, interval).ready);
+  const auto stale = CoordinatorReadiness(snapshot, events, 116'000, interval);
   EXPECT_FALSE(stale.ready);
   EXPECT_NE(stale.reason.find("refused"), std::string::npos);
+}
+
+TEST(CoordinatorReadiness, SaysWhereNewsComesFrom) {
+  Snapshot snapshot;
+  snapshot.observed_at_ms = 1'000;
+  EventStatus events{false, "there is no such exchange", 0};
+  EXPECT_EQ(CoordinatorReadiness(snapshot, events, 1'000, std::chrono::seconds(5)).reason,
+            "polling, without events: there is no such exchange");
+  events = {true, {}, 0};
+  EXPECT_EQ(CoordinatorReadiness(snapshot, events, 1'000, std::chrono::seconds(5)).reason,
+            "hears events of the cluster");
 }
 
 TEST(CollectSnapshot, GivesNoSeriesForWhatIsUnknownOrGone) {

@@ -1,0 +1,195 @@
+// See events.h. Steps of a subscription: declare, bind with each key, consume; the first that fails ends it.
+// A subscription is an attempt with a number: what comes of an earlier one does not count any more.
+#include "coordinator/events.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <iterator>
+#include <mutex>
+
+#include "shardmgr/broker/amqp/link.h"
+
+namespace warren::coordinator {
+namespace {
+
+constexpr std::chrono::seconds kHeartbeat{5};
+
+std::string Explain(const Error& error) {
+  if (error.code == ErrorCode::kNotFound)
+    return "there is no exchange amq.rabbitmq.event in vhost '/'; the plugin rabbitmq_event_exchange makes it";
+  if (error.code == ErrorCode::kForbidden)
+    return "the coordinator's user may not listen to amq.rabbitmq.event in vhost '/': " + error.message;
+  return error.ToString();
+}
+
+}  // namespace
+
+class EventSource::Impl : public std::enable_shared_from_this<Impl> {
+ public:
+  Impl(boost::asio::any_io_executor executor, EventSourceOptions options, EventHandlers handlers)
+      : executor_(executor), options_(std::move(options)), handlers_(std::move(handlers)), timer_(executor) {}
+
+  const boost::asio::any_io_executor& executor() const { return executor_; }
+
+  void SetEndpoints(std::vector<amqp::Endpoint> endpoints) {
+    if (endpoints == endpoints_) return;
+    endpoints_ = std::move(endpoints);
+    const auto connection = link_ ? link_->connection() : nullptr;
+    const auto here = [&](const amqp::Endpoint& endpoint) { return connection->endpoint() == endpoint; };
+    // A good connection stays; the list is news for the next.
+    if (connection && std::any_of(endpoints_.begin(), endpoints_.end(), here)) return;
+    Relink();
+  }
+
+  EventStatus status() const {
+    const std::lock_guard lock(mutex_);
+    return status_;
+  }
+
+ private:
+  enum class Cause { kNone, kConnection, kSubscription };
+
+  void Relink() {
+    link_.reset();
+    channel_ = nullptr;
+    linked_ = endpoints_;
+    if (endpoints_.empty()) return;
+    amqp::LinkOptions options;
+    options.endpoints = endpoints_;
+    options.connection.credentials = options_.credentials;
+    options.connection.vhost = kEventVhost;
+    options.connection.name = "warren-coordinator events";
+    options.connection.tls_ca_file = options_.tls_ca_file;
+    options.connection.heartbeat = kHeartbeat;
+    options.longest_pause = options_.check_every;
+    link_ = std::make_unique<amqp::Link>(
+        executor_, std::move(options),
+        amqp::LinkHandlers{
+            .on_up = [this](const std::shared_ptr<amqp::Connection>&) { Subscribe(); },
+            .on_down = [this](const amqp::Endpoint& endpoint, const Error& error, bool) { Down(endpoint, error); },
+            .on_blocked = {}});
+    link_->Start();
+  }
+
+  void Down(const amqp::Endpoint& endpoint, const Error& error) {
+    Lost(Cause::kConnection, error.Within(endpoint.ToString()).ToString());
+    if (linked_ == endpoints_) return;
+    boost::asio::post(executor_, [self = shared_from_this()] {
+      if (self->linked_ != self->endpoints_) self->Relink();
+    });
+  }
+
+  void Subscribe() {
+    const auto connection = link_ ? link_->connection() : nullptr;
+    if (!connection) return;
+    channel_ = connection->OpenChannel();
+    const std::uint64_t attempt = ++attempt_;
+    const auto step = [weak = weak_from_this(), attempt](bool last) {
+      return [weak, attempt, last](const auto& answer) {
+        const auto self = weak.lock();
+        if (!self || self->attempt_ != attempt) return;
+        if (!answer) return self->Lost(Cause::kSubscription, Explain(answer.error()));
+        if (last) self->Tell(Cause::kNone, {});
+      };
+    };
+    channel_->SetHandlers(
+        {.on_cancelled = [this](std::string_view) { Lost(Cause::kSubscription, "the broker deleted the queue"); },
+         .on_closed = [this, attempt](const Error& error) { Closed(attempt, error); }});
+    amqp::QueueDeclare queue;
+    queue.exclusive = queue.auto_delete = true;
+    channel_->DeclareQueue(queue, step(false));
+    BindAll(step(false));
+    channel_->Consume(
+        {}, {}, true, true, {}, [this](amqp::Delivery& delivery) { Deliver(delivery); }, step(true));
+    CheckLater();
+  }
+
+  void Deliver(const amqp::Delivery& delivery) {
+    if (delivery.damaged() || (delivery.properties._flags & AMQP_BASIC_HEADERS_FLAG) == 0) return;
+    const auto event = ParseClusterEvent(delivery.routing_key, delivery.properties.headers);
+    if (!event) return;
+    {
+      const std::lock_guard lock(mutex_);
+      ++status_.received;
+    }
+    handlers_.on_event(*event);
+  }
+
+  /// The queue that the channel declared last, with each key.
+  void BindAll(const amqp::Channel::Done<void>& done) {
+    for (const char* key : kEventKeys) channel_->BindQueue({}, kEventExchange, key, {}, done);
+  }
+
+  /// When the connection went with it, that is told first, and the attempt is over.
+  void Closed(std::uint64_t attempt, const Error& error) {
+    boost::asio::post(executor_, [self = shared_from_this(), attempt, why = Explain(error)] {
+      if (self->attempt_ == attempt) self->Lost(Cause::kSubscription, why);
+    });
+  }
+
+  /// Binds once more, which fails when the exchange is gone; subscribes again when that failed.
+  void CheckLater() {
+    timer_.expires_after(options_.check_every);
+    timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
+      const auto self = weak.lock();
+      if (self && !error) self->Check();
+    });
+  }
+
+  void Check() {
+    if (!status().connected || !channel_ || !channel_->is_open()) return Subscribe();
+    BindAll([weak = weak_from_this(), attempt = attempt_](const Result<void>& bound) {
+      const auto self = weak.lock();
+      if (self && self->attempt_ == attempt && !bound) self->Lost(Cause::kSubscription, Explain(bound.error()));
+    });
+    CheckLater();
+  }
+
+  void Lost(Cause cause, std::string reason) {
+    ++attempt_;  // Answers that are still to come say the same.
+    // A channel must not go while it is calling us.
+    boost::asio::post(executor_, [channel = std::move(channel_)] {});
+    channel_ = nullptr;
+    Tell(cause, std::move(reason));
+  }
+
+  /// The reason is always the last one; it is told of when its cause is another than before.
+  void Tell(Cause cause, std::string reason) {
+    EventStatus now;
+    {
+      const std::lock_guard lock(mutex_);
+      status_.connected = cause == Cause::kNone;
+      status_.reason = std::move(reason);
+      now = status_;
+    }
+    if (std::exchange(cause_, cause) != cause || !std::exchange(told_, true)) handlers_.on_status(now);
+  }
+
+  boost::asio::any_io_executor executor_;
+  const EventSourceOptions options_;
+  const EventHandlers handlers_;
+  boost::asio::steady_timer timer_;
+  std::vector<amqp::Endpoint> endpoints_, linked_;
+  std::unique_ptr<amqp::Link> link_;
+  std::shared_ptr<amqp::Channel> channel_;
+  std::uint64_t attempt_ = 0;
+  Cause cause_ = Cause::kConnection;
+  bool told_ = false;
+  mutable std::mutex mutex_;
+  EventStatus status_;
+};
+
+EventSource::EventSource(boost::asio::any_io_executor executor, EventSourceOptions options, EventHandlers handlers)
+    : impl_(std::make_shared<Impl>(std::move(executor), std::move(options), std::move(handlers))) {}
+EventSource::~EventSource() = default;
+
+void EventSource::SetEndpoints(std::vector<amqp::Endpoint> endpoints) {
+  boost::asio::post(impl_->executor(), [impl = impl_, endpoints = std::move(endpoints)]() mutable {
+    impl->SetEndpoints(std::move(endpoints));
+  });
+}
+
+EventStatus EventSource::status() const { return impl_->status(); }
+
+}  // namespace warren::coordinator

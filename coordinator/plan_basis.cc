@@ -1,0 +1,85 @@
+// See plan_basis.h.
+#include "coordinator/plan_basis.h"
+
+#include <algorithm>
+
+#include "policies/names.h"
+#include "shardmgr/plan/naming.h"
+
+namespace warren::coordinator {
+namespace {
+
+constexpr std::string_view kOwnExchanges = "warren.";
+
+bool IsStream(const PlanBasis& basis, const std::string& vhost, const std::string& exchange) {
+  return basis.streams.contains({vhost, exchange}) || basis.catalog.Resolve(vhost, exchange).has_value();
+}
+
+/// The part of the cluster that one exchange, new and bound to nothing yet, is planned with.
+Topology AroundNew(const Topology& topology, const Exchange& exchange, NameStyle style) {
+  Topology around;
+  around.observed_at_ms = topology.observed_at_ms;
+  around.cluster_name = topology.cluster_name;
+  around.rabbitmq_version = topology.rabbitmq_version;
+  around.vhosts = topology.vhosts;
+  around.nodes = topology.nodes;
+  around.parameters = topology.parameters;
+  around.policies = topology.policies;
+  around.exchanges = {exchange};
+  for (const Exchange& own : topology.exchanges) {
+    if (own.vhost == exchange.vhost && own.name.starts_with(kOwnExchanges)) around.exchanges.push_back(own);
+  }
+  std::set<std::string_view> queues;
+  for (const Queue& queue : topology.queues) {
+    if (queue.vhost != exchange.vhost || !ParseShardName(queue.name, exchange.name, style)) continue;
+    around.queues.push_back(queue);
+    queues.insert(queue.name);
+  }
+  for (const Binding& binding : topology.bindings) {
+    const bool of_before = binding.source == exchange.name;  // Of an exchange that had this name.
+    if (binding.vhost == exchange.vhost && !of_before && queues.contains(binding.destination))
+      around.bindings.push_back(binding);
+  }
+  return around;
+}
+
+bool OnlyAdds(const StreamPlan& plan) {
+  return std::all_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) {
+    return action.kind == ActionKind::kDeclareDeadLetterExchange || action.kind == ActionKind::kDeclareShard ||
+           action.kind == ActionKind::kBindShard;
+  });
+}
+
+}  // namespace
+
+bool Concerns(const PlanBasis& basis, const ClusterEvent& event) {
+  const std::string_view kind = event.kind;
+  if (kind.starts_with("queue.")) return IsShardName(event.name);
+  if (kind.starts_with("exchange.")) return IsStream(basis, event.vhost, event.name);
+  if (kind.starts_with("binding."))
+    return (event.to_queue && IsShardName(event.destination)) || IsStream(basis, event.vhost, event.source);
+  if (kind.starts_with("parameter.")) return event.component == "global" && policies::IsOurParameter(event.name);
+  // Users come and go where an external service knows them: their connections are no news.
+  return !kind.starts_with("user.") || kind == "user.created" || kind == "user.deleted";
+}
+
+std::optional<StreamPlan> PlanNewExchange(const PlanBasis& basis, const ClusterEvent& created) {
+  const auto resolution = basis.catalog.Resolve(created.vhost, created.name);
+  if (!resolution || !resolution->spec) return std::nullopt;
+  Exchange exchange;
+  exchange.vhost = created.vhost;
+  exchange.name = created.name;
+  exchange.type = created.type;
+  exchange.durable = created.durable;
+  exchange.auto_delete = created.auto_delete;
+  exchange.internal = created.internal;
+  Plan plan = MakePlan(basis.catalog, AroundNew(basis.topology, exchange, resolution->spec->names), basis.limits);
+  for (StreamPlan& stream : plan.streams) {
+    if (stream.vhost != created.vhost || stream.exchange != created.name) continue;
+    if (stream.actions.empty() || !OnlyAdds(stream)) return std::nullopt;
+    return std::move(stream);
+  }
+  return std::nullopt;
+}
+
+}  // namespace warren::coordinator
