@@ -14,6 +14,8 @@ using std::chrono::milliseconds;
 
 /// How often the same actions may be planned again after they were done: the broker undoes them.
 constexpr int kMostRepeats = 5;
+/// A queue that was declared just now, or whose node has come back, is counted after a while.
+constexpr milliseconds kCountedAfter{20'000};
 
 DrainCount CountAll(const Plan& plan) {
   DrainCount all;
@@ -64,9 +66,11 @@ class Run {
 
   /// A shard may be deleted after a second look; or what is known of the drains is older than what was done last.
   bool WorthWaiting(const Plan& plan) const {
-    if (context_.never_delete || CountAll(plan).shards == 0) return false;
+    const DrainCount drains = CountAll(plan);
+    if (context_.never_delete || drains.shards == 0) return false;
     if (plan.next_look_ms()) return true;
-    return Clock::now() < last_done_ + 2 * milliseconds(context_.statistics_interval_ms);
+    if (drains.uncounted > 0) return Clock::now() < last_done_ + kCountedAfter;
+    return done_ > 0 && Clock::now() < last_done_ + 2 * milliseconds(context_.statistics_interval_ms);
   }
 
   /// False: nothing got done, or the same is planned again and again.
@@ -126,7 +130,7 @@ class Run {
   Observer observer_;
   Progress progress_;
   Clock::time_point end_;
-  Clock::time_point last_done_ = Clock::time_point::min();
+  Clock::time_point last_done_ = Clock::now();  ///< Or when it started.
   std::size_t done_ = 0;
   int repeats_ = 0;
   std::string done_text_;

@@ -57,7 +57,7 @@ std::string BashScan(const std::vector<OptionView>& options) {
   }
   return "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
          "    word=${COMP_WORDS[i]}\n"
-         "    if [[ $word == = ]]; then skip=1; continue; fi\n"
+         "    if [[ $word == [=:] ]]; then skip=1; continue; fi\n"
          "    if [[ -n $skip ]]; then skip=\"\"; continue; fi\n"
          "    case $word in\n"
          "      " +

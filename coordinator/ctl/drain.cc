@@ -38,9 +38,9 @@ struct OnNode {
   std::size_t lone = 0;  ///< Of them, those that stay since they are the last one bound of their exchange.
 
   std::string ToString(const std::string& node) const {
-    return std::to_string(all.shards) + (all.shards == 1 ? " shard is" : " shards are") + " on " + node +
-           " still: " + std::to_string(all.ready) + " messages ready, " + std::to_string(all.unacked) +
-           " unacknowledged, " + std::to_string(all.consumers) + " consumers";
+    return std::to_string(all.shards) + (all.shards == 1 ? " shard is" : " shards are") + " on " + node + ": " +
+           std::to_string(all.ready) + " messages ready, " + std::to_string(all.unacked) + " unacknowledged, " +
+           std::to_string(all.consumers) + " consumers";
   }
 };
 
@@ -110,7 +110,8 @@ Result<int> DrainNode(const Context& context) {
                   ? "Node '" + node + "' is being drained; 'warrenctl undrain_node " + node + "' ends that."
                   : "Node '" + node + "' was being drained already.");
   if (context.wait) return WaitUntilEmpty(context, node);
-  context.Say(CountOnNode(world->plan, node).ToString(node) + ".");
+  const OnNode there = CountOnNode(world->plan, node);
+  if (there.all.shards > 0) context.Say(there.ToString(node) + "; 'warrenctl status' shows how far it is.");
   return 0;
 }
 

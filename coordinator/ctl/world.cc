@@ -71,6 +71,7 @@ std::string Describe(const StreamPlan& stream) {
 
 void DrainCount::Add(const Shard& shard) {
   ++shards;
+  if (!shard.ready || !shard.unacked || !shard.consumers) ++uncounted;
   ready += shard.ready.value_or(0);
   unacked += shard.unacked.value_or(0);
   consumers += shard.consumers.value_or(0);
@@ -78,7 +79,8 @@ void DrainCount::Add(const Shard& shard) {
 
 std::string DrainCount::ToString() const {
   return Count(shards, "shard") + (shards == 1 ? " drains: " : " drain: ") + Count(ready, "message") + " ready, " +
-         std::to_string(unacked) + " unacknowledged, " + Count(consumers, "consumer");
+         std::to_string(unacked) + " unacknowledged, " + Count(consumers, "consumer") +
+         (uncounted == 0 ? "" : ", " + std::to_string(uncounted) + " not counted yet");
 }
 
 DrainCount CountDrains(const StreamPlan& stream) {

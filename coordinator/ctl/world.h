@@ -54,6 +54,7 @@ std::string Describe(const StreamPlan& stream);
 /// What is in the shards that drain, of one stream or of several.
 struct DrainCount {
   std::size_t shards = 0;
+  std::size_t uncounted = 0;                            ///< Of them, those that the broker has not reported yet.
   std::uint64_t ready = 0, unacked = 0, consumers = 0;  ///< As far as the broker has reported them.
 
   void Add(const Shard& shard);

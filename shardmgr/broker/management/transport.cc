@@ -76,6 +76,8 @@ Endpoint MakeEndpoint(const std::string& url, const ClientOptions& options) {
       return endpoint;
     }
     config.set_ssl_context_callback([ca_file](boost::asio::ssl::context& context) {
+      // cpprestsdk has added the system's authorities; these are to be the only ones.
+      SSL_CTX_set_cert_store(context.native_handle(), X509_STORE_new());
       boost::system::error_code failed;
       context.load_verify_file(ca_file, failed);  // A file without certificates: the handshake fails and says so.
     });
@@ -190,7 +192,8 @@ Result<Answer> Transport::Send(std::size_t index, const Request& request) const 
   const std::size_t limit = impl_->options.max_body_bytes;
   web::http::http_request message(request.method);
   message.headers().add("Authorization", impl_->authorization);
-  message.headers().add("Accept", "application/json");
+  // A queue's contents, which can only be deleted, have no representation: 406 for those who insist on JSON.
+  message.headers().add("Accept", request.method == "GET" ? "application/json" : "*/*");
   message.set_request_uri(web::uri(request.query.empty() ? request.path : request.path + "?" + request.query));
   if (!request.body.empty()) message.set_body(request.body, "application/json");
   message.set_progress_handler([progress, limit](web::http::message_direction::direction way, utility::size64_t bytes) {
