@@ -5,6 +5,7 @@ A test module says how large its cluster is and what it needs:
     CLUSTER_NODES = 3             (default)
     CLUSTER_PLUGINS = ["rabbitmq_sharding"]
     CLUSTER_STATISTICS_MS = 1000  (default 5000: the broker's own)
+    CLUSTER_TLS = True            (TLS listeners as well)
 
 Every wait has an end, and everything that is started is ended, also when a test fails or is killed.
 """
@@ -33,7 +34,8 @@ def pytest_runtest_makereport(item, call):
 def _cluster(request):
     module = request.module
     made = Cluster(getattr(module, "CLUSTER_NODES", 3), getattr(module, "CLUSTER_PLUGINS", ()),
-                   getattr(module, "CLUSTER_STATISTICS_MS", 5000), getattr(module, "CLUSTER_SETTINGS", ()))
+                   getattr(module, "CLUSTER_STATISTICS_MS", 5000), getattr(module, "CLUSTER_SETTINGS", ()),
+                   getattr(module, "CLUSTER_TLS", False))
     yield made
     if getattr(request.node, "warren_failed", False):
         print(made.log_tails())

@@ -48,9 +48,13 @@ def _add_start_options(parser):
                         help="plugins to enable beside " + ", ".join(PLUGINS))
     parser.add_argument("--base-port", type=int, default=0, metavar="PORT",
                         help="epmd gets PORT, node i gets PORT+10i (AMQP), +1 (management), +2 (Prometheus), "
-                             "+3 (distribution); without it every port is any free one")
+                             "+3 (distribution), +4 and +5 (AMQP and management over TLS); without it every port is "
+                             "any free one")
     parser.add_argument("--statistics-interval", type=int, default=5000, metavar="MS",
                         help="how often the broker refreshes its statistics (5000)")
+    parser.add_argument("--tls", action="store_true",
+                        help="AMQPS and HTTPS management listeners beside the plain ones, with certificates of an authority "
+                             "of the cluster's own")
     parser.add_argument("--set", action="append", default=[], metavar="'KEY = VALUE'", help="a line for rabbitmq.conf")
     _add_timeout(parser)
 
@@ -110,7 +114,7 @@ def _settings(options):
         raise ClusterError(f"--base-port {options.base_port}: it has to be between 1024 and 65000")
     extra = [name for group in options.plugins for name in group.split(",") if name]
     return {"nodes": options.nodes, "plugins": list(dict.fromkeys(PLUGINS + extra)), "base_port": options.base_port,
-            "statistics_interval_ms": options.statistics_interval, "extra_config": options.set}
+            "statistics_interval_ms": options.statistics_interval, "extra_config": options.set, "tls": options.tls}
 
 
 def start(cluster, options, parent_pid):
@@ -177,10 +181,14 @@ def print_report(cluster):
     """The table of `status`."""
     report = cluster.report()
     print(f"cluster in {report['folder']}, epmd on port {report['epmd_port']}")
+    if "tls_ca_file" in report:
+        print(f"TLS authority {report['tls_ca_file']}")
     for entry in report["nodes"]:
         state = f"running, pid {entry['pid']}" if entry["running"] else "down"
         print(f"{entry['name']}: {state}\n  amqp       {entry['amqp']}\n  management {entry['management']}\n"
               f"  prometheus {entry['prometheus']}\n  log        {entry['log']}")
+        if "amqps" in entry:
+            print(f"  TLS        {entry['amqps']} {entry['management_tls']}")
 
 
 def execute(options):

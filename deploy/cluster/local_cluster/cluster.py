@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 
-from . import node, ports, processes
+from . import node, ports, processes, tls
 from .errors import ClusterError
 
 STATE_FILE = "cluster.json"
@@ -82,6 +82,8 @@ class Cluster:
         with open(os.open(cookie, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as text:
             text.write(secrets.token_hex(20))
         os.chmod(cookie, 0o400)
+        if settings.get("tls"):
+            tls.make(self.folder)
         self._write({"settings": settings, "epmd": None, "nodes": {}, "watchdog": None, "stopping": False})
         for index in range(1, settings["nodes"] + 1):
             self.add_node(index)
@@ -94,11 +96,12 @@ class Cluster:
 
     def _choose_ports(self, state, index):
         base = state["settings"]["base_port"]
+        kinds = node.port_kinds(state["settings"])
         if base:
-            return {kind: base + index * 10 + offset for offset, kind in enumerate(node.PORT_KINDS)}
+            return {kind: base + index * 10 + offset for offset, kind in enumerate(kinds)}
         used = {port for entry in state["nodes"].values() for port in entry["ports"].values()}
         chosen = {}
-        for kind in node.PORT_KINDS:
+        for kind in kinds:
             chosen[kind] = ports.free_port(used)
             used.add(chosen[kind])
         return chosen
@@ -302,18 +305,30 @@ class Cluster:
                 "prometheus": f"http://{ports.LOOPBACK}:{entry['ports']['prometheus']}/metrics",
                 "log": node.log_file(self.folder, name),
             })
-        return {"folder": self.folder, "epmd_port": state["epmd"]["port"] if state["epmd"] else None, "nodes": nodes}
+            if state["settings"].get("tls"):
+                nodes[-1]["amqps"] = f"amqps://{ports.LOOPBACK}:{entry['ports']['amqps']}"
+                nodes[-1]["management_tls"] = f"https://{ports.LOOPBACK}:{entry['ports']['management_tls']}"
+        report = {"folder": self.folder, "epmd_port": state["epmd"]["port"] if state["epmd"] else None, "nodes": nodes}
+        if state["settings"].get("tls"):
+            report["tls_ca_file"] = tls.ca_file(self.folder)
+        return report
 
     def environment(self):
         """The variables that `run` gives to its command; lists are comma-separated, in node order."""
-        nodes = self.report()["nodes"]
-        return {
+        report = self.report()
+        nodes = report["nodes"]
+        variables = {
             "WARREN_TEST_CLUSTER_DIR": self.folder,
             "WARREN_TEST_NODES": ",".join(entry["name"] for entry in nodes),
             "WARREN_TEST_AMQP": ",".join(entry["amqp"] for entry in nodes),
             "WARREN_TEST_MANAGEMENT": ",".join(entry["management"] for entry in nodes),
             "WARREN_TEST_PROMETHEUS": ",".join(entry["prometheus"] for entry in nodes),
         }
+        if "tls_ca_file" in report:
+            variables["WARREN_TEST_AMQPS"] = ",".join(entry["amqps"] for entry in nodes)
+            variables["WARREN_TEST_MANAGEMENT_TLS"] = ",".join(entry["management_tls"] for entry in nodes)
+            variables["WARREN_TEST_TLS_CA_FILE"] = report["tls_ca_file"]
+        return variables
 
     def program_environment(self):
         """What `env` prints: where Warren's programs look for the cluster, and the variables of environment()."""

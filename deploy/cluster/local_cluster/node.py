@@ -12,14 +12,20 @@ import subprocess
 import urllib.error
 import urllib.request
 
-from . import ports, processes
+from . import ports, processes, tls
 from .errors import ClusterError
 
 RABBITMQ_BIN = "/usr/lib/rabbitmq/bin"
 PORT_KINDS = ("amqp", "management", "prometheus", "distribution")
+TLS_PORT_KINDS = ("amqps", "management_tls")
 # Two cores are shared by many nodes: one scheduler each, and none of them spins while idle.
 EMULATOR_FLAGS = "+S 1:1 +SDio 4 +sbwt none +sbwtdcpu none +sbwtdio none"
 LOOPBACK_KERNEL = "-kernel inet_dist_use_interface {127,0,0,1}"
+
+
+def port_kinds(settings):
+    """The kinds of ports that a node of such a cluster has."""
+    return PORT_KINDS + TLS_PORT_KINDS if settings.get("tls") else PORT_KINDS
 
 
 def node_folder(folder, name):
@@ -102,6 +108,10 @@ def write_files(folder, name, node_ports, settings, seeds):
         "cluster_formation.randomized_startup_delay_range.min = 0",
         "cluster_formation.randomized_startup_delay_range.max = 0",
     ]
+    if settings.get("tls"):
+        lines += [f"listeners.ssl.1 = {address}:{node_ports['amqps']}", "ssl_options.verify = verify_none",
+                  *tls.conf_lines(folder, "ssl_options"), f"management.ssl.ip = {address}",
+                  f"management.ssl.port = {node_ports['management_tls']}", *tls.conf_lines(folder, "management.ssl")]
     for index, seed in enumerate(seeds, start=1):
         lines.append(f"cluster_formation.classic_config.nodes.{index} = {seed}@localhost")
     with open(os.path.join(here, "rabbitmq.conf"), "w", encoding="ascii") as conf:

@@ -17,11 +17,12 @@ SCRIPT = os.path.join(REPOSITORY, "deploy", "cluster", "cluster")
 class Cluster:
     """`names`, `amqp` (HOST:PORT) and `management` (URLs) are lists in the order of the nodes."""
 
-    def __init__(self, nodes=3, plugins=(), statistics_ms=5000, settings=()):
+    def __init__(self, nodes=3, plugins=(), statistics_ms=5000, settings=(), tls=False):
         self.folder = tempfile.mkdtemp(prefix="warren-test-cluster-")
         options = ["--nodes", str(nodes), "--statistics-interval", str(statistics_ms), "--with-parent", str(os.getpid())]
         options += [part for plugin in plugins for part in ("--plugins", plugin)]
         options += [part for line in settings for part in ("--set", line)]
+        options += ["--tls"] if tls else []
         self.command("start", *options, timeout=180)
         self.refresh()
 
