@@ -91,8 +91,9 @@ class ConnectionImpl : public std::enable_shared_from_this<ConnectionImpl> {
     asio::async_connect(transport_->socket(), results, [self = shared_from_this()](error_code error, const auto&) {
       if (error) return self->Break(error, "cannot connect");
       self->transport_->socket().set_option(asio::ip::tcp::no_delay(true), error);
-      self->transport_->Handshake([self](error_code tls_error) {
-        if (tls_error) return self->Break(tls_error, "the TLS handshake failed");
+      self->transport_->Handshake([self](const Result<void>& shaken) {
+        if (self->protocol_.is_over()) return;
+        if (!shaken) return self->Break(shaken.error());
         self->protocol_.Start(Clock::now());
         self->Read();
       });

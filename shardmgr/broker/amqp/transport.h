@@ -15,7 +15,7 @@ namespace warren::amqp {
 
 class Transport {
  public:
-  using Done = std::function<void(boost::system::error_code)>;
+  using Done = std::function<void(Result<void>)>;
   using Transferred = std::function<void(boost::system::error_code, std::size_t)>;
 
   /// TLS when the endpoint says so: the host's name is verified against `tls_ca_file`, or against the
@@ -26,6 +26,7 @@ class Transport {
 
   /// To be connected by the caller, before Handshake.
   virtual boost::asio::ip::tcp::socket& socket() = 0;
+  /// Errors say why the broker's certificate was refused.
   virtual void Handshake(Done done) = 0;
   virtual void ReadSome(boost::asio::mutable_buffer into, Transferred done) = 0;
   /// Writes all of it.

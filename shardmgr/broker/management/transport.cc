@@ -7,6 +7,8 @@
 #include "shardmgr/broker/management/transport.h"
 
 #include <cpprest/http_client.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 #include <pplx/threadpool.h>
 #include <unistd.h>
 
@@ -128,11 +130,15 @@ Error NamedFailure(const web::http::http_exception& failure, const Progress& pro
             "plugin (rabbitmq-plugins enable rabbitmq_management), or give the right --management URL",
             {}};
   }
-  if (says("SSL handshake")) {
-    return {ErrorCode::kUnavailable,
-            "the TLS handshake failed; see whether the port speaks TLS and give its authority with --tls-ca-file",
-            {}};
+  if (says("SSL handshake") &&
+      ERR_GET_REASON(static_cast<unsigned long>(failure.error_code().value())) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    return {
+        ErrorCode::kUnavailable,
+        "the TLS certificate is refused: it is not for this host, or signed by an authority that is not trusted; give "
+        "a host name that it holds, and its authority with --tls-ca-file",
+        {}};
   }
+  if (says("SSL handshake")) return {ErrorCode::kUnavailable, "the TLS handshake failed; is this a TLS port?", {}};
   if (progress.answered) {
     return {ErrorCode::kUnavailable,
             "the connection was closed in the middle of the answer; see the broker's log, and what stands between",
