@@ -77,7 +77,7 @@ std::string ZshCompletion(const std::vector<Command>& commands, const std::vecto
       "#compdef warrenctl\n# zsh completion for warrenctl; made by 'warrenctl completion zsh'.\n"
       "_warrenctl() {\n  local context state state_descr line\n  typeset -A opt_args\n  local -a commands=(\n";
   for (const Command& command : commands) {
-    text += "    " + Quoted(std::string(command.name) + ":" + ZshText(std::string(command.summary))) + "\n";
+    text += "    " + Quoted(std::string(command.name) + ":" + std::string(command.summary)) + "\n";
   }
   text += "  )\n  _arguments -C \\\n";
   for (const OptionView& option : views) {

@@ -63,6 +63,51 @@ TEST(OpenSession, RefusesOptionsOfAnotherCommand) {
   EXPECT_EQ(session.error().code, ErrorCode::kUsage);
 }
 
+TEST(OpenSession, NamesTheCommandsAnOptionIsFor) {
+  const char* line[] = {"warrenctl", "list_nodes", "--coordinator", "http://127.0.0.1:1"};
+  const auto parsed = MakeOptions().Parse(4, line, nullptr);
+  ASSERT_TRUE(parsed) << parsed.error().ToString();
+  const auto session = OpenSession(*parsed, **FindCommand("list_nodes"));
+  ASSERT_FALSE(session);
+  EXPECT_NE(session.error().message.find("status, events"), std::string::npos) << session.error().message;
+}
+
+// One environment serves all commands, and the coordinator as well.
+TEST(OpenSession, TakesOptionsOfOtherCommandsFromTheEnvironment) {
+  const char* line[] = {"warrenctl", "list_nodes"};
+  const char* environment[] = {"WARREN_PRIORITY=3", "WARREN_COORDINATOR=http://127.0.0.1:1", nullptr};
+  const auto parsed = MakeOptions().Parse(2, line, environment);
+  ASSERT_TRUE(parsed) << parsed.error().ToString();
+  EXPECT_TRUE(OpenSession(*parsed, **FindCommand("list_nodes")));
+}
+
+TEST(OpenSession, TakesTimeoutForAllOfACommandThatWaits) {
+  const char* line[] = {"warrenctl", "delete_stream", "x", "--timeout", "60s"};
+  const auto parsed = MakeOptions().Parse(5, line, nullptr);
+  ASSERT_TRUE(parsed);
+  const auto waiting = OpenSession(*parsed, **FindCommand("delete_stream"));
+  ASSERT_TRUE(waiting);
+  EXPECT_EQ(waiting->context.time_limit, std::chrono::seconds(60));
+  EXPECT_EQ(waiting->context.request_timeout, std::chrono::seconds(10));
+  const auto single = OpenSession(*parsed, **FindCommand("list_shards"));
+  ASSERT_TRUE(single);
+  EXPECT_EQ(single->context.request_timeout, std::chrono::seconds(60));
+}
+
+TEST(Commands, EveryOptionOfTheirsExists) {
+  const auto set = MakeOptions();
+  for (const Command& command : Commands()) {
+    for (const std::string_view option : command.options) {
+      const auto& all = set.options();
+      EXPECT_TRUE(std::any_of(all.begin(), all.end(),
+                              [&](const program::Option& known) {
+                                return known.name == option || known.name.starts_with(std::string(option) + ",");
+                              }))
+          << command.name << " --" << option;
+    }
+  }
+}
+
 TEST(Merge, LetsFilesWin) {
   const auto merged = Merge({{"a", 1, "broker"}, {"b", 2, "broker"}}, {{"b", 3, "file"}});
   ASSERT_EQ(merged.size(), 2u);
