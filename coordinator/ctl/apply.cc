@@ -67,7 +67,7 @@ class Run {
   /// A shard may be deleted after a second look; or what is known of the drains is older than what was done last.
   bool WorthWaiting(const Plan& plan) const {
     const DrainCount drains = CountAll(plan);
-    if (context_.never_delete || drains.shards == 0) return false;
+    if (drains.shards == 0) return false;
     if (plan.next_look_ms()) return true;
     if (drains.uncounted > 0) return Clock::now() < last_done_ + kCountedAfter;
     return done_ > 0 && Clock::now() < last_done_ + 2 * milliseconds(context_.statistics_interval_ms);
@@ -103,8 +103,7 @@ class Run {
     return ready == wanted && drains == 0 && plan.problems.empty() ? 0 : kPartlyDone;
   }
 
-  std::string WaitsFor(const DrainCount& count) const {
-    if (context_.never_delete) return "; nothing is deleted, as --never-delete says";
+  static std::string WaitsFor(const DrainCount& count) {
     const bool busy = count.ready + count.unacked + count.consumers > 0;
     return busy ? "; it waits for consumers to take these messages and to go, and is done by a later 'warrenctl apply'"
                 : "; a later 'warrenctl apply' goes on";

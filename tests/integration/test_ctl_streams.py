@@ -1,0 +1,256 @@
+"""warrenctl on whole streams: apply through drains, purge_stream, delete_stream, status."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+
+import pytest
+
+from support import amqp
+from support.processes import binary, program_environment, urls
+from support.waiting import wait_until
+
+CLUSTER_NODES = 1
+CLUSTER_STATISTICS_MS = 1000
+QUICK = ("--statistics-interval", "1s")
+EXCHANGE = "shard.web"
+
+
+@pytest.fixture(name="ctl")
+def fixture_ctl(cluster, clean, programs):  # pylint: disable=unused-argument
+    """ctl(*arguments) runs warrenctl on the clean cluster."""
+    def run(*arguments, **options):
+        return programs.ctl(cluster, *arguments, **options)
+    return run
+
+
+@pytest.fixture(name="stream")
+def fixture_stream(clean, ctl):
+    """stream(shards, **definition) makes EXCHANGE a stream with that many shards."""
+    def make(shards, **definition):
+        clean.define_stream("web", {"shards-per-node": shards} | definition, "^shard")
+        clean.declare_exchange(EXCHANGE)
+        ctl("apply", *QUICK, check=True)
+        assert len(clean.shards(EXCHANGE)) == shards
+    return make
+
+
+def publish(cluster, count):
+    """Persistent messages to the exchange, confirmed, spread over its shards."""
+    amqp.publish_many(cluster.amqp[0], EXCHANGE, [f"key{number}" for number in range(count)], delivery_mode=2)
+
+
+def messages(cluster, clean):
+    """Messages ready in all shards, exactly."""
+    return sum(amqp.ready_count(cluster.amqp[0], name) for name in clean.shards(EXCHANGE))
+
+
+@contextlib.contextmanager
+def consumer(cluster, queue):
+    """A consumer of a queue that takes nothing."""
+    with amqp.connect(cluster.amqp[0]) as connection:
+        channel = connection.channel()
+        channel.basic_qos(prefetch_count=1)
+        channel.basic_consume(queue, lambda *_: None)
+        yield channel
+
+
+def wait_counted(clean, predicate):
+    """Waits until the statistics of every shard satisfy `predicate`."""
+    def counted():
+        found = [clean.get(f"queues/%2F/{name.replace(' ', '%20')}") for name in clean.shards(EXCHANGE)]
+        return all("messages" in queue for queue in found) and predicate(found)
+    wait_until(counted, 30, "the broker's statistics")
+
+
+def test_apply_deletes_a_shard_too_many_after_a_second_look(ctl, clean, stream):
+    stream(3)
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 1}', check=True)
+    result = ctl("apply", *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert list(clean.shards(EXCHANGE)) == [name for name in clean.shards(EXCHANGE) if name.endswith(" - 0")]
+    assert "delete queue" in result.stdout and "1 of 1 streams ready" in result.stdout
+
+
+def test_apply_does_not_wait_for_consumers_and_says_what_drains_wait_for(cluster, ctl, clean, stream):
+    stream(2)
+    publish(cluster, 40)
+    held = amqp.ready_count(cluster.amqp[0], next(name for name in clean.shards(EXCHANGE) if name.endswith(" - 1")))
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 1}', check=True)
+    result = ctl("apply", *QUICK)
+    assert result.returncode == 3, result.stdout
+    assert f"{held} messages ready" in result.stderr and "waits for consumers" in result.stderr
+    assert len(clean.shards(EXCHANGE)) == 2 and messages(cluster, clean) == 40
+    clean.delete(f"queues/%2F/stream:%20{EXCHANGE}%20-%20{cluster.names[0]}%20-%201/contents")
+    wait_counted(clean, lambda queues: sum(queue["messages"] for queue in queues) == 40 - held)
+    assert ctl("apply", *QUICK).returncode == 0
+    assert len(clean.shards(EXCHANGE)) == 1
+
+
+def test_apply_never_deletes_when_told_so(ctl, clean, stream):
+    stream(2)
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 1}', check=True)
+    result = ctl("apply", "--never-delete", *QUICK)
+    assert result.returncode == 0, result.stderr
+    assert len(clean.shards(EXCHANGE)) == 2 and len(clean.bindings(EXCHANGE)) == 1
+    assert {row["state"] for row in json.loads(ctl("--formatter=json", "list_shards", check=True).stdout)} == {
+        "active", "draining"}
+
+
+def test_plan_says_how_many_keys_move(ctl, clean, stream):
+    stream(2)
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 4}', check=True)
+    assert "50 % of the keys will go to another shard" in ctl("plan", check=True).stdout
+    rows = json.loads(ctl("--formatter", "json", "plan", check=True).stdout)
+    assert len(rows) == 4 and all(abs(row["moved_keys_most"] - 0.5) < 0.01 for row in rows)
+    assert len(clean.shards(EXCHANGE)) == 2
+
+
+def test_purge_stream_empties_all_shards_and_keeps_them(cluster, ctl, clean, stream):
+    stream(3)
+    publish(cluster, 30)
+    result = ctl("purge_stream", EXCHANGE)
+    assert result.returncode == 0, result.stderr
+    assert "Purging shard 3 of 3" in result.stdout and "Purged 3 shards" in result.stdout
+    assert messages(cluster, clean) == 0 and len(clean.bindings(EXCHANGE)) == 3
+    rows = json.loads(ctl("--formatter", "json", "purge-stream", EXCHANGE, check=True).stdout)
+    assert [row["outcome"] for row in rows] == ["purged"] * 3
+
+
+@pytest.mark.parametrize("command", ["purge_stream", "delete_stream", "status"])
+def test_an_exchange_without_shards_is_an_error(ctl, clean, command):
+    clean.declare_exchange("plain")
+    result = ctl(command, "plain")
+    assert (result.returncode, result.stdout) == (69, "") and "'plain'" in result.stderr
+
+
+def test_delete_stream_refuses_while_a_policy_matches(ctl, clean, stream):
+    stream(2)
+    result = ctl("delete_stream", EXCHANGE)
+    assert result.returncode == 69 and "policy 'web'" in result.stderr and "clear_policy web" in result.stderr
+    assert len(clean.bindings(EXCHANGE)) == 2
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_delete_stream_removes_every_shard_once_no_policy_matches(ctl, clean, stream, kind):
+    stream(2, queue={"type": kind})
+    ctl("clear_policy", "web", check=True)
+    result = ctl("delete_stream", *QUICK, EXCHANGE)
+    assert result.returncode == 0, result.stderr
+    assert "0 of 2 shards deleted" in result.stdout and "Deleted 2 shards" in result.stdout
+    assert not clean.shards(EXCHANGE)
+    assert [entry["name"] for entry in clean.get("exchanges/%2F?columns=name")].count(EXCHANGE) == 1
+
+
+def test_delete_stream_removes_shards_whose_exchange_is_gone(ctl, clean, stream):
+    stream(2)
+    ctl("clear_policy", "web", check=True)
+    clean.delete_exchange(EXCHANGE)
+    result = ctl("delete_stream", *QUICK, EXCHANGE)
+    assert result.returncode == 0, result.stderr
+    assert not clean.shards(EXCHANGE)
+
+
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_delete_stream_keeps_messages_until_the_time_is_up(cluster, ctl, clean, stream, kind):
+    stream(2, queue={"type": kind})
+    publish(cluster, 10)
+    ctl("clear_policy", "web", check=True)
+    result = ctl("delete_stream", *QUICK, "--timeout", "8s", EXCHANGE)
+    assert result.returncode == 75, result.stderr
+    assert "--purge" in result.stderr and "10 messages ready" in result.stderr
+    assert messages(cluster, clean) == 10
+    assert ctl("delete_stream", "--purge", *QUICK, EXCHANGE).returncode == 0
+    assert not clean.shards(EXCHANGE)
+
+
+def test_delete_stream_waits_for_a_consumer_to_go(cluster, ctl, clean, stream):
+    stream(1)
+    ctl("clear_policy", "web", check=True)
+    name, = clean.shards(EXCHANGE)
+    with consumer(cluster, name):
+        wait_counted(clean, lambda queues: queues[0]["consumers"] == 1)
+        result = ctl("delete_stream", "--purge", *QUICK, "--timeout", "5s", EXCHANGE)
+        assert result.returncode == 75 and "1 consumer" in result.stderr
+        assert name in clean.shards(EXCHANGE)
+    assert ctl("delete_stream", *QUICK, EXCHANGE).returncode == 0
+
+
+def test_status_shows_conditions_and_what_is_left_in_a_drain(cluster, ctl, clean, stream):
+    stream(2)
+    publish(cluster, 40)
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 1}', check=True)
+    ctl("apply", *QUICK)
+    wait_counted(clean, lambda queues: sum(queue["messages"] for queue in queues) == 40)
+    text = ctl("status", EXCHANGE, check=True).stdout
+    drained = next(name for name in clean.shards(EXCHANGE) if name.endswith(" - 1"))
+    assert "1 draining" in text and "Draining" in text
+    assert f"drain  {drained}: {amqp.ready_count(cluster.amqp[0], drained)} ready, 0 unacknowledged" in text
+    found, = json.loads(ctl("--formatter", "json", "status", check=True).stdout)
+    assert {condition["reason"] for condition in found["conditions"]} >= {"Draining"}
+    assert "Draining" in ctl("--formatter", "csv", "status", check=True).stdout
+
+
+def watching(cluster, *options, output):
+    """status --watch in the background."""
+    # pylint: disable-next=consider-using-with
+    return subprocess.Popen([binary("warrenctl"), *urls(cluster), "status", "--watch", "--interval", "200ms", *options],
+                            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE, text=True,
+                            env=program_environment())
+
+
+def end_of(process):
+    """Ctrl-C, and the exit code."""
+    process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(20)
+    finally:
+        process.kill()
+
+
+def test_status_watch_appends_looks_with_the_time_something_began(cluster, ctl, clean, stream, tmp_path):
+    stream(1)
+    with open(tmp_path / "out", "w", encoding="utf-8") as output:
+        process = watching(cluster, output=output)
+
+    def seen():
+        return (tmp_path / "out").read_text()
+    wait_until(lambda: seen().count("Seen ") >= 2, 20, seen)
+    assert "since" not in seen()
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 2}', check=True)
+    wait_until(lambda: "ActionsPending  since 20" in seen(), 20, seen)
+    assert end_of(process) == 0
+    assert "\x1b" not in seen() and clean.shards(EXCHANGE)
+
+
+def test_status_watch_redraws_a_terminal_in_place(cluster, stream):
+    stream(1)
+    main, side = pty.openpty()
+    process = watching(cluster, output=side)
+    os.close(side)
+    text = b""
+    while text.count(b"\x1b[H\x1b[2J") < 3:
+        text += os.read(main, 4096)
+    assert end_of(process) == 0
+    os.close(main)
+    assert EXCHANGE.encode() in text
+
+
+def test_progress_rewrites_one_line_of_a_terminal(cluster, ctl, stream):
+    stream(3)
+    main, side = pty.openpty()
+    # pylint: disable-next=consider-using-with
+    process = subprocess.Popen([binary("warrenctl"), *urls(cluster), "purge_stream", EXCHANGE], stdin=subprocess.DEVNULL,
+                               stdout=side, stderr=side, env=program_environment())
+    os.close(side)
+    text = b""
+    with contextlib.suppress(OSError):  # The other end closes when the program ends.
+        while chunk := os.read(main, 4096):
+            text += chunk
+    os.close(main)
+    assert process.wait(20) == 0
+    assert text.count(b"\r\x1b[KPurging shard") == 3 and b"of 3 ...\r\nqueue" in text, text
+    assert ctl("-q", "purge_stream", EXCHANGE, check=True).stdout.startswith("queue")
