@@ -2,6 +2,7 @@
 #include "coordinator/board.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "coordinator/clock.h"
 
@@ -10,6 +11,14 @@ namespace {
 
 using program::Log;
 using program::LogLevel;
+
+/// Conditions that come and go with what the log and the journal have anyway: actions that are to be done are told
+/// of when they are done, and a node once, not with each of its streams.
+bool IsToldOtherwise(const Condition& condition) {
+  constexpr std::string_view kReasons[] = {"ActionsPending", "NodeDown", "NodeUnavailable", "NodeDrained"};
+  return condition.type == ConditionType::kReady ||
+         std::find(std::begin(kReasons), std::end(kReasons), condition.reason) != std::end(kReasons);
+}
 
 NodeStatus StatusOf(const Node& node, const Findings& findings) {
   NodeStatus status{node, {}, {}, false};
@@ -83,6 +92,7 @@ Board::Facts Board::FactsOf(const Snapshot& snapshot) {
   for (const StreamStatus& stream : snapshot.streams) {
     for (const TimedCondition& timed : stream.conditions) {
       const Condition& condition = timed.condition;
+      if (IsToldOtherwise(condition)) continue;
       const bool degraded = condition.type == ConditionType::kDegraded;
       facts.emplace("c" + stream.plan.vhost + '\0' + stream.plan.exchange + '\0' + condition.reason,
                     Fact{degraded ? LogLevel::kWarning : LogLevel::kInfo, "condition", "condition-over",
@@ -138,6 +148,8 @@ void Board::TellOfNodes(const Snapshot& before, const Snapshot& now) {
           name + " runs but cannot be reached; nothing is placed there: " + node.unreachable);
     if (!old.unreachable.empty() && node.unreachable.empty() && node.node.running)
       say(LogLevel::kInfo, "node-reachable", name + " can be reached again");
+    if (!old.drained && node.drained) say(LogLevel::kInfo, "node-drained", name + " is to be empty of shards");
+    if (old.drained && !node.drained) say(LogLevel::kInfo, "node-undrained", name + " takes shards again");
   }
   for (const auto& [name, node] : known) say(LogLevel::kInfo, "node-left", "node " + name + " left the cluster");
 }

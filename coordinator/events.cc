@@ -14,6 +14,15 @@ namespace warren::coordinator {
 namespace {
 
 constexpr std::chrono::seconds kHeartbeat{5};
+constexpr std::chrono::milliseconds kFirstPause{500};
+
+/// The answer without its value.
+template <class T>
+std::function<void(Result<T>)> Plain(std::function<void(const Result<void>&)> done) {
+  return [done = std::move(done)](const Result<T>& answer) {
+    done(answer ? Result<void>{} : tl::unexpected(answer.error()));
+  };
+}
 
 std::string Explain(const Error& error) {
   if (error.code == ErrorCode::kNotFound)
@@ -80,29 +89,49 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
+  /// An answer: `next` when it is a good one, the end of the attempt when it is not.
+  std::function<void(const Result<void>&)> OnAnswer(std::function<void()> next) {
+    return [weak = weak_from_this(), attempt = attempt_, next = std::move(next)](const Result<void>& answer) {
+      const auto self = weak.lock();
+      if (!self || self->attempt_ != attempt) return;
+      if (!answer) return self->Lost(Cause::kSubscription, Explain(answer.error()));
+      if (next) next();
+    };
+  }
+
   void Subscribe() {
     const auto connection = link_ ? link_->connection() : nullptr;
     if (!connection) return;
+    ++attempt_;
     channel_ = connection->OpenChannel();
-    const std::uint64_t attempt = ++attempt_;
-    const auto step = [weak = weak_from_this(), attempt](bool last) {
-      return [weak, attempt, last](const auto& answer) {
-        const auto self = weak.lock();
-        if (!self || self->attempt_ != attempt) return;
-        if (!answer) return self->Lost(Cause::kSubscription, Explain(answer.error()));
-        if (last) self->Tell(Cause::kNone, {});
-      };
-    };
     channel_->SetHandlers(
         {.on_cancelled = [this](std::string_view) { Lost(Cause::kSubscription, "the broker deleted the queue"); },
-         .on_closed = [this, attempt](const Error& error) { Closed(attempt, error); }});
+         .on_closed = [this, attempt = attempt_](const Error& error) { Closed(attempt, error); }});
     amqp::QueueDeclare queue;
     queue.exclusive = queue.auto_delete = true;
-    channel_->DeclareQueue(queue, step(false));
-    BindAll(step(false));
+    channel_->DeclareQueue(queue, Plain<amqp::QueueDeclared>(OnAnswer([this] { BindFirst(); })));
+    CheckLater(pause_);
+    pause_ = std::min(pause_ * 2, options_.check_every);
+  }
+
+  /// One step at a time so far: the broker logs each call that cannot be.
+  void BindFirst() {
+    channel_->BindQueue({}, kEventExchange, kEventKeys[0], {}, OnAnswer([this] {
+                          BindAll();
+                          Consume();
+                        }));
+  }
+
+  void Consume() {
     channel_->Consume(
-        {}, {}, true, true, {}, [this](amqp::Delivery& delivery) { Deliver(delivery); }, step(true));
-    CheckLater();
+        {}, {}, true, true, {}, [this](const amqp::Delivery& delivery) { Deliver(delivery); },
+        Plain<std::string>(OnAnswer([this] { Subscribed(); })));
+  }
+
+  void Subscribed() {
+    pause_ = kFirstPause;
+    CheckLater(options_.check_every);
+    Tell(Cause::kNone, {});
   }
 
   void Deliver(const amqp::Delivery& delivery) {
@@ -117,8 +146,8 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   /// The queue that the channel declared last, with each key.
-  void BindAll(const amqp::Channel::Done<void>& done) {
-    for (const char* key : kEventKeys) channel_->BindQueue({}, kEventExchange, key, {}, done);
+  void BindAll() {
+    for (const char* key : kEventKeys) channel_->BindQueue({}, kEventExchange, key, {}, OnAnswer({}));
   }
 
   /// When the connection went with it, that is told first, and the attempt is over.
@@ -128,22 +157,19 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
     });
   }
 
-  /// Binds once more, which fails when the exchange is gone; subscribes again when that failed.
-  void CheckLater() {
-    timer_.expires_after(options_.check_every);
+  void CheckLater(std::chrono::milliseconds pause) {
+    timer_.expires_after(pause);
     timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& error) {
       const auto self = weak.lock();
       if (self && !error) self->Check();
     });
   }
 
+  /// Binds once more, which fails when the exchange is gone; subscribes again when that failed.
   void Check() {
-    if (!status().connected || !channel_ || !channel_->is_open()) return Subscribe();
-    BindAll([weak = weak_from_this(), attempt = attempt_](const Result<void>& bound) {
-      const auto self = weak.lock();
-      if (self && self->attempt_ == attempt && !bound) self->Lost(Cause::kSubscription, Explain(bound.error()));
-    });
-    CheckLater();
+    if (!channel_ || !channel_->is_open()) return Subscribe();
+    if (status().connected) BindAll();
+    CheckLater(options_.check_every);
   }
 
   void Lost(Cause cause, std::string reason) {
@@ -151,6 +177,7 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
     // A channel must not go while it is calling us.
     boost::asio::post(executor_, [channel = std::move(channel_)] {});
     channel_ = nullptr;
+    if (cause == Cause::kSubscription) CheckLater(pause_);
     Tell(cause, std::move(reason));
   }
 
@@ -174,6 +201,7 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
   std::unique_ptr<amqp::Link> link_;
   std::shared_ptr<amqp::Channel> channel_;
   std::uint64_t attempt_ = 0;
+  std::chrono::milliseconds pause_{kFirstPause};  ///< Before a subscription that failed is tried again.
   Cause cause_ = Cause::kConnection;
   bool told_ = false;
   mutable std::mutex mutex_;

@@ -23,8 +23,8 @@ namespace warren::coordinator {
 struct EventSourceOptions {
   amqp::Credentials credentials;
   std::string tls_ca_file;
-  /// How often a subscription that failed is tried again, and one that works is checked: a plugin that is disabled
-  /// takes its exchange away without a word.
+  /// How often a subscription that works is checked, since a plugin that is disabled takes its exchange away without
+  /// a word; and the longest pause before one that failed is tried again.
   std::chrono::milliseconds check_every{5'000};
 };
 

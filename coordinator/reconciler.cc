@@ -49,6 +49,23 @@ bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue
   });
 }
 
+/// What the plan's shards wait for that are being drained.
+struct Drains {
+  bool any = false;
+  bool unknown = false;  ///< The broker has not told the counts of some of them yet.
+};
+Drains DrainsOf(const Plan& plan) {
+  Drains drains;
+  for (const StreamPlan& stream : plan.streams) {
+    for (const Shard& shard : stream.shards) {
+      if (shard.state != ShardState::kDraining) continue;
+      drains.any = true;
+      drains.unknown = drains.unknown || !shard.ready || !shard.unacked || !shard.consumers;
+    }
+  }
+  return drains;
+}
+
 management::ClientOptions WithTimeout(management::ClientOptions options, milliseconds timeout) {
   options.timeout = timeout;
   return options;
@@ -94,7 +111,8 @@ class Reconciler::Impl {
   Journal journal_;
   Board board_{journal_};
   Board::Failures failures_;
-  std::optional<std::int64_t> next_look_ms_;  ///< Plan::next_look_ms of the last plan.
+  Drains drains_;                             ///< Of the last plan.
+  std::optional<std::int64_t> next_look_ms_;  ///< When the last plan wants the next one, Unix time; unset: it does not.
   management::Client drain_client_{WithTimeout(options_.management, kDrainTimeout)};
   NodePool pool_{WatchedPool()};
   Applier applier_{pool_};
@@ -176,7 +194,9 @@ RunReport Reconciler::Impl::Converge(EventSource* events) {
   report.outcome = RunOutcome::kPartial;
   for (int round = 0; round < kMostRounds; ++round) {
     const auto plan = observer_.Look(failures_, events);
+    drains_ = plan ? DrainsOf(*plan) : Drains{};
     next_look_ms_ = plan ? plan->next_look_ms() : std::nullopt;
+    if (drains_.unknown && !next_look_ms_) next_look_ms_ = plan->observed_at_ms + options_.statistics_interval.count();
     if (waker_.stopped()) report.outcome = RunOutcome::kStopped;
     if (!plan && !waker_.stopped()) report.outcome = RunOutcome::kUnobserved;
     if (!plan || waker_.stopped()) break;
@@ -200,9 +220,11 @@ RunReport Reconciler::Impl::Converge(EventSource* events) {
   return report;
 }
 
+/// No event tells of counts, so drains are looked at as often as these are news.
 milliseconds Reconciler::Impl::UntilNextLook() const {
-  if (!next_look_ms_) return options_.interval;
-  return std::min(options_.interval, std::max(milliseconds(*next_look_ms_ - NowMs()), kShortestLook));
+  const auto pause = drains_.any ? std::min(options_.interval, options_.statistics_interval) : options_.interval;
+  if (!next_look_ms_) return pause;
+  return std::min(pause, std::max(milliseconds(*next_look_ms_ - NowMs()), kShortestLook));
 }
 
 RunReport Reconciler::Impl::ConvergeOnce() {

@@ -108,6 +108,48 @@ def test_policies_that_come_later_and_raised_shards_per_node(cluster, clean, pro
     clean.wait_shards(EXCHANGE, 3)
     clean.define_stream("my_stream", DEFINITION, r"^shard\.")
     assert_six(cluster, clean)
+    clean.define_stream("my_stream", DEFINITION | {"shards-per-node": 1}, r"^shard\.")
+    assert clean.wait_shards(EXCHANGE, 3).keys() == expected_shards(cluster, count=1).keys()
+
+
+def test_once_waits_for_drains_that_need_another_look_and_tells_of_those_that_need_people(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    assert once(programs, cluster).returncode == 0
+    held = f"stream: {EXCHANGE} - {cluster.names[1]} - 1"
+    amqp.publish_many(cluster.amqp[0], "", [held])
+    clean.define_stream("my_stream", DEFINITION | {"shards-per-node": 1}, r"^shard\.")
+    waiting = once(programs, cluster, "--statistics-interval", "1s")
+    assert waiting.returncode == 3 and "1 shards still drain" in waiting.stdout, waiting
+    assert clean.shards(EXCHANGE).keys() == expected_shards(cluster, count=1).keys() | {held}
+    with amqp.connect(cluster.amqp[0]) as connection:
+        method, _, _ = connection.channel().basic_get(held, auto_ack=True)
+        assert method
+    done = once(programs, cluster, "--statistics-interval", "1s")
+    assert done.returncode == 0 and "1 actions done" in done.stdout, done
+    clean.wait_shards(EXCHANGE, 3)
+
+
+def test_a_node_is_drained_and_filled_again_through_the_rest_api(cluster, clean, programs):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    clean.declare_exchange(EXCHANGE)
+    program = programs.coordinator(cluster, "--statistics-interval", "1s")
+    assert_six(cluster, clean)
+    drain = f"{program.api}/nodes/{part(cluster.names[2])}/drain"
+    answer = HTTP.post(drain, timeout=10)
+    assert answer.status_code == 200 and answer.json() == {"node": cluster.names[2], "drain": True}
+    shards = clean.wait_shards(EXCHANGE, 4)
+    assert {queue["node"] for queue in shards.values()} == set(cluster.names[:2])
+    drained = {entry["name"]: entry["drained"] for entry in get(program, "nodes")["nodes"]}
+    assert drained == {name: name == cluster.names[2] for name in cluster.names}
+    assert HTTP.delete(drain, timeout=10).status_code == 200
+    assert_six(cluster, clean)
+    assert HTTP.delete(drain, timeout=10).status_code == 200
+    unknown = HTTP.post(f"{program.api}/nodes/rabbit%40nowhere/drain", timeout=10)
+    assert unknown.status_code == 404 and unknown.headers["Content-Type"] == "application/problem+json"
+    assert HTTP.get(drain, timeout=10).headers["Allow"] == "POST, DELETE"
+    kinds = [event["kind"] for event in get(program, "events")["events"]]
+    assert kinds.index("node-drained") < kinds.index("node-undrained")
 
 
 def test_once_says_what_it_did(cluster, clean, programs):
@@ -337,6 +379,11 @@ def test_metrics_pass_promtool_and_vanish_with_their_stream(cluster, clean, prog
                            check=False)
     assert check.returncode == 0, check.stdout + check.stderr
     clean.clear_global("stream-policy.%2F.my_stream")
+    wait_until(lambda: program.metric("warren_shards", exchange=EXCHANGE, state="orphaned") == 6, 15)
+    assert program.metric("warren_streams", state="orphaned") == 1
+    clean.delete_exchange(EXCHANGE)
+    for name in clean.shards(EXCHANGE):
+        clean.delete(f"queues/%2F/{part(name)}")
     wait_until(lambda: EXCHANGE not in program.metrics_text(), 15)
     assert HTTP.get(f"{program.metrics}/nothing", timeout=5).status_code == 404
     assert HTTP.post(f"{program.metrics}/metrics", timeout=5).status_code == 405

@@ -141,7 +141,8 @@ void ChannelState::OnChannelClose(const amqp_channel_close_t& close) {
                     protocol_->Where()};
   amqp_channel_close_ok_t ok{};
   (void)protocol_->SendMethod(number_, AMQP_CHANNEL_CLOSE_OK_METHOD, &ok);
-  Finish(state_ == State::kClosing ? closed_because_ : fault);
+  // When both closed it at the same time the broker still answers ours, and the number is taken until then.
+  if (state_ != State::kClosing) Finish(fault);
 }
 
 void ChannelState::OnServerCancel(const amqp_basic_cancel_t& cancel) {

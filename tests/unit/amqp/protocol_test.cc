@@ -271,6 +271,21 @@ TEST_F(ProtocolTest, ReusesAChannelNumberOnlyAfterCloseOk) {
   EXPECT_TRUE(second->is_open() && third->is_open());
 }
 
+TEST_F(ProtocolTest, AChannelThatBothSidesCloseAtOnceIsOverWhenTheBrokerHasAnswered) {
+  OpenConnection();
+  const auto channel = OpenChannel();
+  channel->Close();
+  EXPECT_EQ(Sent(), std::vector<amqp_method_number_t>{AMQP_CHANNEL_CLOSE_METHOD});
+  Reply(1, AMQP_CHANNEL_CLOSE_METHOD, amqp_channel_close_t{404, Bytes("NOT_FOUND - no queue 'q'"), 50, 10});
+  EXPECT_EQ(Sent(), std::vector<amqp_method_number_t>{AMQP_CHANNEL_CLOSE_OK_METHOD});
+  Reply(1, AMQP_CHANNEL_CLOSE_OK_METHOD, amqp_channel_close_ok_t{});
+  EXPECT_FALSE(over_) << "the connection goes on";
+  const auto next = protocol_->OpenChannel();
+  Reply(1, AMQP_CHANNEL_OPEN_OK_METHOD, amqp_channel_open_ok_t{});
+  EXPECT_FALSE(over_);
+  EXPECT_TRUE(next->is_open());
+}
+
 TEST_F(ProtocolTest, RefusesNamesThatWouldBreakTheFrame) {
   OpenConnection();
   const auto channel = OpenChannel();

@@ -78,8 +78,8 @@ TEST_F(BoardTest, TellsOfNodesThatComeAndGo) {
   topology_.nodes.pop_back();
   AddNode("c@h", true);
   Publish();
-  EXPECT_EQ(Kinds(journal_), (std::vector<std::string>{"node-down", "node-up", "node-unreachable", "node-reachable",
-                                                       "node-joined", "node-left"}));
+  EXPECT_EQ(Kinds(journal_), (std::vector<std::string>{"node-down", "node-up", "node-unreachable", "node-drained",
+                                                       "node-reachable", "node-joined", "node-left"}));
   EXPECT_TRUE(board_.snapshot()->nodes[0].drained);
   EXPECT_FALSE(board_.snapshot()->nodes[1].drained);
 }
