@@ -125,8 +125,8 @@ class Client {
                                                                  std::string_view exchange) const;
   /// Bindings of an exchange as source, keys and arguments included.
   Result<std::vector<Binding>> ListBindingsFromExchange(std::string_view vhost, std::string_view exchange) const;
-  /// Name and counts of the queues of a virtual host whose names contain `part`: those with most messages first,
-  /// at most 500. One request; cheaper than statistics, with counts of the same age.
+  /// Name and counts of the queues of a virtual host whose names contain `part`, by name. One request for each 500 of
+  /// them; the broker looks up the counts of these alone.
   Result<std::vector<Queue>> ListQueuesNamed(std::string_view vhost, std::string_view part) const;
   /// Consumers of one virtual host.
   Result<std::vector<Consumer>> ListConsumers(std::string_view vhost) const;

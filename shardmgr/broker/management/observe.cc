@@ -3,6 +3,7 @@
 
 #include "policies/names.h"
 #include "shardmgr/broker/management/client_impl.h"
+#include "shardmgr/broker/management/field_reader.h"
 #include "shardmgr/broker/management/parse.h"
 #include "shardmgr/broker/management/paths.h"
 
@@ -113,16 +114,21 @@ Result<std::vector<std::string>> Client::ListQueueBindingsFromExchange(std::stri
 Result<std::vector<Queue>> Client::ListQueuesNamed(std::string_view vhost, std::string_view part) const {
   const std::string what = "reading queues of virtual host '" + std::string(vhost) + "'";
   const std::string query =
-      "disable_stats=true&enable_queue_totals=true&columns=vhost,name,messages_ready,messages_unacknowledged"
-      "&sort=messages&sort_reverse=true&page=1&page_size=500&name=" +
-      policies::PercentEncode(part);
-  auto reply = impl_->caller.Call({"GET", ApiPath({"queues", vhost}), query, {}, what});
-  if (!reply) return tl::unexpected(reply.error());
-  const auto items = reply->document.find("items");
-  if (items == reply->document.end()) return Fail(ErrorCode::kProtocol, "the answer has no items", what);
-  auto queues = ParseQueues(*items);
-  if (!queues) return tl::unexpected(queues.error().Within(what));
-  return queues;
+      "columns=vhost,name,messages_ready,messages_unacknowledged&page_size=500&name=" + policies::PercentEncode(part) +
+      "&page=";
+  std::vector<Queue> all;
+  for (std::uint64_t page = 1, pages = 1; page <= pages; ++page) {
+    auto reply = impl_->caller.Call({"GET", ApiPath({"queues", vhost}), query + std::to_string(page), {}, what});
+    if (!reply) return tl::unexpected(reply.error());
+    FieldReader reader(reply->document, "the answer");
+    pages = reader.OptionalCount("page_count").value_or(0);
+    const nlohmann::json* items = reader.Find("items");
+    if (items == nullptr) return Fail(ErrorCode::kProtocol, "the answer has no items", what);
+    auto queues = ParseQueues(*items);
+    if (!queues) return tl::unexpected(queues.error().Within(what));
+    std::move(queues->begin(), queues->end(), std::back_inserter(all));
+  }
+  return all;
 }
 
 Result<std::vector<Consumer>> Client::ListConsumers(std::string_view vhost) const {
