@@ -44,9 +44,11 @@ struct OnNode {
   }
 };
 
-bool HasReason(const StreamPlan& stream, std::string_view reason) {
-  return std::any_of(stream.conditions.begin(), stream.conditions.end(),
-                     [&](const Condition& condition) { return condition.reason == reason; });
+/// Nothing is to be done about the stream, and one shard of it is bound: that one stays.
+bool KeepsItsLast(const StreamPlan& stream) {
+  const auto bound =
+      std::count_if(stream.shards.begin(), stream.shards.end(), [](const Shard& shard) { return shard.bound; });
+  return bound == 1 && stream.actions.empty();
 }
 
 OnNode CountOnNode(const Plan& plan, const std::string& node) {
@@ -57,7 +59,7 @@ OnNode CountOnNode(const Plan& plan, const std::string& node) {
       if (shard.observed_node != node) continue;
       if (shard.state == ShardState::kRetained || shard.state == ShardState::kConflict) continue;
       count.all.Add(shard);
-      if (shard.bound && HasReason(stream, "LoneShard")) ++count.lone;
+      if (shard.bound && KeepsItsLast(stream)) ++count.lone;
     }
   }
   return count;

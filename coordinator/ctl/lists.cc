@@ -1,6 +1,8 @@
 // list_streams, list_shards, list_nodes: the cluster as Warren sees it.
 #include "coordinator/ctl/command.h"
+#include "coordinator/ctl/user_parameters.h"
 #include "coordinator/ctl/world.h"
+#include "policies/catalog.h"
 
 namespace warren::ctl {
 namespace {
@@ -94,10 +96,13 @@ Result<int> ListNodes(const Context& context) {
   if (!topology) return tl::unexpected(topology.error());
   context.Say("Listing nodes of cluster '" + topology->cluster_name + "', RabbitMQ " + topology->rabbitmq_version +
               " ...");
-  Table table{{"name", "running", "maintenance", "memory_alarm", "disk_alarm", "listeners"}, {}};
+  const auto catalog = policies::Catalog::Build(Merge(topology->parameters, context.file_parameters));
+  const auto& drained = catalog.drained_nodes();
+  Table table{{"name", "running", "drained", "maintenance", "memory_alarm", "disk_alarm", "listeners"}, {}};
   for (const Node& node : topology->nodes) {
-    table.rows.push_back({node.name, node.running, OrNull(node.maintenance), node.memory_alarm, node.disk_alarm,
-                          OrNull(Addresses(node))});
+    const bool is_drained = std::find(drained.begin(), drained.end(), node.name) != drained.end();
+    table.rows.push_back({node.name, node.running, is_drained, OrNull(node.maintenance), node.memory_alarm,
+                          node.disk_alarm, OrNull(Addresses(node))});
   }
   context.Print(table);
   return 0;

@@ -1,7 +1,5 @@
 // Client: everything that reads. One observation is nine GETs, however many streams there are.
 #include <chrono>
-#include <map>
-#include <utility>
 
 #include "policies/names.h"
 #include "shardmgr/broker/management/client_impl.h"
@@ -24,17 +22,6 @@ std::int64_t NowMs() {
 /// Messages as the queues themselves count them. Those of the other listing are statistics, up to ten seconds old.
 constexpr std::string_view kTotalsQuery =
     "disable_stats=true&enable_queue_totals=true&columns=vhost,name,messages_ready,messages_unacknowledged";
-
-/// A queue that is missing from `totals`, or says nothing there, has no known counts: it is down, or new.
-void TakeCounts(const std::vector<Queue>& totals, std::vector<Queue>& queues) {
-  std::map<std::pair<std::string_view, std::string_view>, const Queue*> by_name;
-  for (const Queue& queue : totals) by_name.emplace(std::pair(std::string_view(queue.vhost), queue.name), &queue);
-  for (Queue& queue : queues) {
-    const auto found = by_name.find(std::pair(std::string_view(queue.vhost), std::string_view(queue.name)));
-    queue.ready = found == by_name.end() ? std::nullopt : found->second->ready;
-    queue.unacked = found == by_name.end() ? std::nullopt : found->second->unacked;
-  }
-}
 
 std::string InVhost(std::string_view what, std::string_view name, std::string_view vhost) {
   return std::string(what) + " '" + std::string(name) + "' of virtual host '" + std::string(vhost) + "'";

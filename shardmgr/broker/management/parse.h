@@ -34,6 +34,9 @@ Result<std::vector<Node>> ParseNodes(const nlohmann::json& document);  ///< With
 Result<std::vector<std::string>> ParseVhosts(const nlohmann::json& document);
 Result<std::vector<Exchange>> ParseExchanges(const nlohmann::json& document);
 Result<std::vector<Queue>> ParseQueues(const nlohmann::json& document);
+/// Gives each queue the counts of messages that `totals` has for it. A queue that is missing there, or without counts,
+/// has no known ones: it is down, or new.
+void TakeCounts(const std::vector<Queue>& totals, std::vector<Queue>& queues);
 Result<Queue> ParseQueue(const nlohmann::json& document, std::string where);
 Result<std::vector<Binding>> ParseBindings(const nlohmann::json& document);
 /// The broker keeps an empty JSON object as an empty list, at any depth, and cannot tell them apart. No value of

@@ -1,4 +1,7 @@
 // Parsers for what lives in virtual hosts: exchanges, queues, bindings, policies, consumers.
+#include <map>
+#include <utility>
+
 #include "shardmgr/broker/management/parse.h"
 #include "shardmgr/broker/management/parse_list.h"
 
@@ -120,6 +123,16 @@ Result<std::vector<Exchange>> ParseExchanges(const nlohmann::json& document) {
 
 Result<std::vector<Queue>> ParseQueues(const nlohmann::json& document) {
   return ParseList<Queue>(document, "queues", ReadQueue);
+}
+
+void TakeCounts(const std::vector<Queue>& totals, std::vector<Queue>& queues) {
+  std::map<std::pair<std::string_view, std::string_view>, const Queue*> by_name;
+  for (const Queue& queue : totals) by_name.try_emplace({queue.vhost, queue.name}, &queue);
+  for (Queue& queue : queues) {
+    const auto found = by_name.find({queue.vhost, queue.name});
+    queue.ready = found == by_name.end() ? std::nullopt : found->second->ready;
+    queue.unacked = found == by_name.end() ? std::nullopt : found->second->unacked;
+  }
 }
 
 Result<Queue> ParseQueue(const nlohmann::json& document, std::string where) {

@@ -160,5 +160,26 @@ TEST(FindPropertiesKey, TellsBindingsWithOtherArgumentsApart) {
   EXPECT_FALSE(FindPropertiesKey(json::parse(R"([{"routing_key":"1"}])"), "1", json::object()));
 }
 
+TEST(TakeCounts, GoesByVhostAndNameAndForgetsWhatTheTotalsDoNotKnow) {
+  // Long names: nothing of them may be kept by where a copy of them once was.
+  const std::string name = "stream: a.rather.long.exchange - rabbit1@localhost - 0";
+  std::vector<Queue> queues(3);
+  queues[0].vhost = queues[2].vhost = "/";
+  queues[1].vhost = "team";
+  queues[0].name = queues[1].name = name;
+  queues[2].name = "gone";
+  queues[2].ready = 4;
+  std::vector<Queue> totals = {queues[1], queues[0]};
+  totals[0].ready = 7;
+  totals[1].ready = 5;
+  totals[1].unacked = 2;
+  TakeCounts(totals, queues);
+  EXPECT_EQ(queues[0].ready, 5u);
+  EXPECT_EQ(queues[0].unacked, 2u);
+  EXPECT_EQ(queues[1].ready, 7u);
+  EXPECT_FALSE(queues[1].unacked);
+  EXPECT_FALSE(queues[2].ready);
+}
+
 }  // namespace
 }  // namespace warren::management
