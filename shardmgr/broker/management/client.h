@@ -78,7 +78,7 @@ class Client {
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
-  /// The whole cluster, in eight requests; the broker's own policies are left out where the user may not read them.
+  /// The whole cluster, in nine requests; the broker's own policies are left out where the user may not read them.
   /// `observed_at_ms` is taken before the first of them.
   Result<Topology> Observe(ParameterAccess access = ParameterAccess::kRequired) const;
 
