@@ -79,7 +79,7 @@ def test_a_message_that_is_lost_is_noticed(cluster, api):
         traffic.wait_confirmed()
         api.delete(f"queues/%2F/{part(NAMES[0])}/contents")
         with pytest.raises(AssertionError, match="every confirmed message is received.*lost"):
-            traffic.finish(5)
+            traffic.finish(3)
 
 
 def test_a_shard_that_is_deleted_with_its_messages_is_noticed(cluster, api):
@@ -87,7 +87,7 @@ def test_a_shard_that_is_deleted_with_its_messages_is_noticed(cluster, api):
         traffic.wait_confirmed()
         api.delete(f"queues/%2F/{part(NAMES[0])}")
         with pytest.raises(AssertionError, match="every confirmed message is received.*lost"):
-            traffic.finish(5)
+            traffic.finish(3)
 
 
 def test_messages_of_nobody_are_noticed(cluster, api):

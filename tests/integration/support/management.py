@@ -58,9 +58,9 @@ class ManagementApi:
         self.delete(f"exchanges/{part(vhost)}/{part(name)}")
 
     def queues(self, vhost="/", prefix=""):
-        """Queue name -> entry with node, state, messages, consumers, arguments, type."""
+        """Queue name -> entry with node (of a quorum queue its leader's), state, messages, arguments, type."""
         found = self.get(f"queues/{part(vhost)}?disable_stats=true&enable_queue_totals=true")
-        return {entry["name"]: entry for entry in found if entry["name"].startswith(prefix)}
+        return {entry["name"]: {"node": entry.get("leader")} | entry for entry in found if entry["name"].startswith(prefix)}
 
     def shards(self, exchange, vhost="/"):
         """The stream's queues, by name."""
@@ -98,6 +98,12 @@ class ManagementApi:
         return wait_until(converged, timeout, lambda: f"{exchange}: {count} bound shards; "
                           f"queues {sorted(self.shards(exchange, vhost))}, "
                           f"bound {sorted(e['destination'] for e in self.bindings(exchange, vhost))}")
+
+    def wait_shards_bound(self, exchange, names, timeout=30, vhost="/"):
+        """Waits until exactly these queues are bound to the exchange, each once; others may be there."""
+        def bound():
+            return sorted(entry["destination"] for entry in self.bindings(exchange, vhost))
+        wait_until(lambda: bound() == sorted(names), timeout, lambda: f"{exchange}: bound {bound()}, not {sorted(names)}")
 
     def clean(self):
         """Removes what tests made: global parameters of ours, exchanges, queues, other vhosts."""

@@ -168,9 +168,10 @@ class Programs:
         return program.wait_ready(timeout) if ready else program
 
     def coordinator(self, cluster, *arguments, listen=None, **options):
-        """warren-coordinator for a cluster, polling each second. Its REST port is `.api`."""
+        """warren-coordinator for a cluster, polling each second if not told otherwise. Its REST port is `.api`."""
         port = listen or free_port()
-        program = self.start("warren-coordinator", *urls(cluster), *nodes(cluster), "--interval", "1s",
+        interval = [] if "--interval" in arguments else ["--interval", "1s"]
+        program = self.start("warren-coordinator", *urls(cluster), *nodes(cluster), *interval,
                              "--listen", f"127.0.0.1:{port}", *arguments, **options)
         program.api = f"http://127.0.0.1:{port}/api/v1"
         return program

@@ -25,11 +25,11 @@ DEFAULT_RATE = 250
 
 
 class Traffic:
-    """Publishes and consumes until `finish` or `close`. For one thread."""
+    """Publishes and consumes until `finish` or `close`. `also` are queues, not shards, that get a part. For one thread."""
 
-    def __init__(self, cluster, exchange, rate=DEFAULT_RATE, consume=True):
+    def __init__(self, cluster, exchange, rate=DEFAULT_RATE, consume=True, also=()):
         self.cluster, self.exchange = cluster, exchange
-        self.consumers = Consumers(lambda: list(cluster.amqp), lambda: list(cluster.management), exchange)
+        self.consumers = Consumers(lambda: list(cluster.amqp), lambda: list(cluster.management), exchange, also)
         self.consumers.pause(not consume)
         self.publisher = Publisher(lambda: list(cluster.amqp), exchange, rate, f"{os.getpid()}.{time.monotonic_ns()}")
 
@@ -43,6 +43,11 @@ class Traffic:
         """Waits until `more` messages are confirmed than now: traffic flows."""
         target = len(self.publisher.confirmed) + more
         wait_until(lambda: len(self.publisher.confirmed) >= target, timeout, lambda: f"traffic flows: {self}", 0.05)
+
+    def wait_received_from(self, queue, more=5, timeout=30):
+        """Waits until `more` messages than now came through this queue."""
+        target = self.consumers.by_queue[queue] + more
+        wait_until(lambda: self.consumers.by_queue[queue] >= target, timeout, lambda: f"{queue} gets messages: {self}")
 
     def lost(self):
         """Ids that were confirmed and not received yet."""
@@ -68,7 +73,7 @@ class Traffic:
         # What was received and not yet acknowledged when the connection closed goes back and stays; it was received.
         if not empty():
             self._receive_the_rest(stranded)
-        wait_until(empty, 10, lambda: f"no message is left in a shard: {stranded}")
+        wait_until(empty, 5, lambda: f"no message is left in a shard: {stranded}")
         unexpected = self.consumers.received.keys() - self.publisher.issued
         assert not unexpected, f"received, and never published here: {_some(unexpected)}"
         assert not self.consumers.without_id, f"{self.consumers.without_id} messages received that carry no id"

@@ -24,12 +24,12 @@ PREFETCH = 100
 class Consumers:
     """Consumes every shard of `exchange`. `addresses()` and `urls()` give AMQP and management addresses as they are now.
 
-    `received` counts by message id; `consuming` are the queues with a consumer. Both may be read from any thread.
+    `received` counts by message id, `by_queue` by queue; `consuming` are the queues with a consumer. Both may be read from any thread.
     """
 
-    def __init__(self, addresses, urls, exchange, vhost="/"):
-        self.addresses, self.urls, self.exchange, self.vhost = addresses, urls, exchange, vhost
-        self.received = collections.Counter()
+    def __init__(self, addresses, urls, exchange, also=(), vhost="/"):
+        self.addresses, self.urls, self.exchange, self.also, self.vhost = addresses, urls, exchange, set(also), vhost
+        self.received, self.by_queue = collections.Counter(), collections.Counter()
         self.without_id = 0
         self.wanted = set()
         self.paused = False
@@ -72,7 +72,7 @@ class Consumers:
     def _shards(self, api):
         bound = {entry["destination"] for entry in api.get(f"bindings/{part(self.vhost)}")
                  if entry["source"] == self.exchange and entry["destination_type"] == "queue"}
-        wanted = set()
+        wanted = set(self.also)
         for name, queue in shard_queues(api, self.exchange, self.vhost).items():
             if queue.get("state") != "down" and (name in bound or queue.get("messages", 0) > 0):
                 wanted.add(name)
@@ -128,13 +128,14 @@ class Consumers:
         channel.add_on_close_callback(lambda closed, _reason: self._forget(closed, queue))
         channel.add_on_cancel_callback(lambda _frame: channel.is_open and channel.close())
         channel.basic_qos(prefetch_count=PREFETCH)
-        channel.basic_consume(queue, self._on_message)
+        channel.basic_consume(queue, self._on_message, consumer_tag=queue)
 
     def _forget(self, channel, queue):
         if self._channels.get(queue) is channel:
             del self._channels[queue]
 
     def _on_message(self, channel, method, properties, _body):
+        self.by_queue[method.consumer_tag] += 1
         if properties.message_id:
             self.received[properties.message_id] += 1
         else:
