@@ -27,6 +27,7 @@ def permit(api, user, vhost, configure="^$", write="^$", read="^$"):
 def fixture_api(clean):
     """The management API of a cluster with a coordinator's user and three of streams, each with its least privileges."""
     clean.put("users/warren", {"password": "w", "tags": "policymaker,monitoring"})
+    permit(clean, "warren", "/")  # Nothing, but it may look: the management API shows no vhost without it.
     for user in ("alice", "bob", "carol"):
         clean.put(f"users/{user}", {"password": f"{user}-secret", "tags": ""})
         permit(clean, user, "/", OWN, OWN, rf"^(stream: |warren\.|{user}\.)")
@@ -51,7 +52,7 @@ def fixture_secrets(tmp_path):
 
 @pytest.fixture(name="start")
 def fixture_start(cluster, api, programs, tmp_path):
-    """start(file): a coordinator as user warren, which has no permission anywhere."""
+    """start(file): a coordinator as user warren, which may declare, bind and read nothing."""
     password = tmp_path / "password"
     password.write_text("w\n")
     password.chmod(0o600)
