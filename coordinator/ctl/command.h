@@ -1,6 +1,6 @@
 // Command: one verb of warrenctl, and what it gets to work with.
 //
-// commands.cc holds the table of all of them; each group of verbs has a file of its own. A command
+// command_table.cc holds all of them; each group of verbs has a file of its own. A command
 // writes its result to Context::out and returns 0, another exit code, or an Error that main prints.
 #pragma once
 

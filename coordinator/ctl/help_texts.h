@@ -17,6 +17,10 @@ inline constexpr std::string_view kSetPolicyHelp =
     "DEFINITION is a JSON object that names a stream definition. Of several policies that match, the one with the\n"
     "highest --priority holds, then the smallest name.\n\n"
     "  warrenctl set_policy my_stream \"^shard\\.\" '{\"stream-definition\": \"my_stream\"}'\n";
+inline constexpr std::string_view kClearPolicyHelp =
+    "Its exchanges keep their shards, which are not looked after any more; 'warrenctl delete_stream' removes them.\n";
+inline constexpr std::string_view kListShardsHelp =
+    "Rates and consumers are up to one statistics interval (5 s) old.\n";
 inline constexpr std::string_view kStatusHelp =
     "For each stream: its state, its conditions, and the shards that drain with what is still in them. With --watch\n"
     "it is shown again after each --interval until Ctrl-C, in place on a terminal. Without --coordinator it is what\n"
@@ -33,22 +37,22 @@ inline constexpr std::string_view kApplyHelp =
     "Exit code 0: every stream is ready and nothing drains. 3: only part could be done, or a drain waits for\n"
     "consumers; standard error says what and why. 75: the time was up.\n";
 inline constexpr std::string_view kDrainNodeHelp =
-    "The coordinator then unbinds the node's shards, waits until they are empty and unused, and deletes them; nothing\n"
-    "is placed there until undrain_node. An exchange always keeps one bound shard. --wait waits until no shard is\n"
-    "left there, at most --timeout: then the exit code is 75, and the drain goes on. Without a coordinator,\n"
-    "'warrenctl apply' does the work.\n";
+    "The coordinator then unbinds the node's shards, waits until they are empty and unused, and deletes them;\n"
+    "nothing is placed there until undrain_node. An exchange always keeps one bound shard. --wait waits until no\n"
+    "shard is left there, at most --timeout: then the exit code is 75, and the drain goes on. Without a\n"
+    "coordinator, 'warrenctl apply' does the work.\n";
 inline constexpr std::string_view kPurgeStreamHelp =
     "The exchange is that of the virtual host of --vhost. Messages that are ready are dropped; those that consumers\n"
     "hold unacknowledged stay.\n";
 inline constexpr std::string_view kDeleteStreamHelp =
-    "The exchange, there or gone, is that of the virtual host of --vhost. Its shards are unbound; each is deleted once\n"
-    "two looks, a statistics interval apart, show it empty and unused. --purge drops messages that are ready; without\n"
-    "it somebody has to consume them. At most --timeout: then the exit code is 75, and doing it again goes on. The\n"
-    "exchange itself stays.\n";
+    "The exchange, there or gone, is that of the virtual host of --vhost. Its shards are unbound; each is deleted\n"
+    "once two looks, a statistics interval apart, show it empty and unused. --purge drops messages that are ready;\n"
+    "without it somebody has to consume them. At most --timeout: then the exit code is 75, and doing it again goes\n"
+    "on. The exchange itself stays.\n";
 inline constexpr std::string_view kExportHelp =
     "warren: one JSON object of parameters, as files of --policies-dir are, and as import reads. definitions: a\n"
-    "definitions file of RabbitMQ with these parameters alone, for 'rabbitmqctl import_definitions'. With --vhost only\n"
-    "the policies of that virtual host. Drained nodes are no settings, and not part of it.\n";
+    "definitions file of RabbitMQ with these parameters alone, for 'rabbitmqctl import_definitions'. With --vhost\n"
+    "only the policies of that virtual host. Drained nodes are no settings, and not part of it.\n";
 inline constexpr std::string_view kImportHelp =
     "FILE has either shape that export writes; of a larger definitions file of RabbitMQ only Warren's parameters are\n"
     "taken. Everything is checked before anything is written. What is in the broker and not in the file stays.\n"
