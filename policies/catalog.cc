@@ -14,16 +14,28 @@
 
 namespace warren::policies {
 
+namespace {
+
+/// A policy, and the error if it is not valid: an exchange that its pattern matches must not fall to another policy
+/// because of a mistake in this one.
+struct Entry {
+  Policy policy;
+  std::optional<Error> error;
+};
+
+}  // namespace
+
 struct Catalog::Impl {
   std::vector<Error> problems;
-  std::vector<Policy> policies;                                                    ///< Sorted, see policies().
-  std::vector<Pattern> patterns;                                                   ///< Of `policies`, same order.
-  std::map<std::string, std::pair<std::size_t, std::size_t>, std::less<>> ranges;  ///< vhost -> [first, last)
+  std::vector<Policy> policies;   ///< Valid ones; see policies().
+  std::vector<Entry> entries;     ///< All that can match, sorted: vhost, priority (descending), name.
+  std::vector<Pattern> patterns;  ///< Of `entries`, same order.
+  std::map<std::string, std::pair<std::size_t, std::size_t>, std::less<>> ranges;  ///< vhost -> [first, last) entries
   std::map<std::string, Result<StreamSpec>, std::less<>> definitions;
   std::vector<std::string> drained_nodes;
 
   void AddDefinitions(const std::map<std::string, const Parameter*>& given, const Globals& globals);
-  void AddPolicies(std::vector<Policy> valid);
+  void AddPolicies(std::vector<Entry> given);
   void AddNodes(const std::map<std::string, const Parameter*>& given);
   Resolution ResolveThrough(const Policy& policy) const;
 };
@@ -77,6 +89,23 @@ Globals ReadGlobals(const std::map<std::string, const Parameter*>& given, std::v
   return globals;
 }
 
+/// What can be read of a policy that is not valid; nothing without a pattern: which exchanges it is for is not known.
+std::optional<Policy> Readable(const std::string& vhost, const std::string& name, const Parameter& parameter) {
+  if (!parameter.value.is_object()) return std::nullopt;
+  const auto pattern = parameter.value.find("pattern");
+  if (pattern == parameter.value.end() || !pattern->is_string()) return std::nullopt;
+  Policy policy;
+  policy.vhost = vhost;
+  policy.name = name;
+  policy.source = parameter.source;
+  policy.pattern = pattern->get<std::string>();
+  if (const auto priority = parameter.value.find("priority");
+      priority != parameter.value.end() && priority->is_number_integer()) {
+    policy.priority = priority->get<int>();
+  }
+  return policy;
+}
+
 }  // namespace
 
 Catalog::Catalog() : impl_(std::make_unique<Impl>()) {}
@@ -96,17 +125,19 @@ void Catalog::Impl::AddDefinitions(const std::map<std::string, const Parameter*>
   }
 }
 
-void Catalog::Impl::AddPolicies(std::vector<Policy> valid) {
-  std::sort(valid.begin(), valid.end(), [](const Policy& a, const Policy& b) {
-    return std::tie(a.vhost, b.priority, a.name) < std::tie(b.vhost, a.priority, b.name);
+void Catalog::Impl::AddPolicies(std::vector<Entry> given) {
+  std::sort(given.begin(), given.end(), [](const Entry& a, const Entry& b) {
+    return std::tie(a.policy.vhost, b.policy.priority, a.policy.name) <
+           std::tie(b.policy.vhost, a.policy.priority, b.policy.name);
   });
-  for (Policy& policy : valid) {
-    auto pattern = Pattern::Compile(policy.pattern);
+  for (Entry& entry : given) {
+    auto pattern = Pattern::Compile(entry.policy.pattern);
     if (!pattern) continue;
     patterns.push_back(*std::move(pattern));
-    policies.push_back(std::move(policy));
-    auto& range = ranges.try_emplace(policies.back().vhost, policies.size() - 1, 0).first->second;
-    range.second = policies.size();
+    if (!entry.error) policies.push_back(entry.policy);
+    entries.push_back(std::move(entry));
+    auto& range = ranges.try_emplace(entries.back().policy.vhost, entries.size() - 1, 0).first->second;
+    range.second = entries.size();
   }
 }
 
@@ -125,17 +156,20 @@ Catalog Catalog::Build(const std::vector<Parameter>& parameters) {
   Impl& impl = *catalog.impl_;
   const Sorted sorted = Sort(parameters, impl.problems);
   impl.AddDefinitions(sorted.definitions, ReadGlobals(sorted.globals, impl.problems));
-  std::vector<Policy> valid;
+  std::vector<Entry> entries;
   for (const auto& [key, parameter] : sorted.policies) {
     auto policy = ParsePolicy(key.first, key.second, parameter->value);
-    if (!policy) {
-      impl.problems.push_back(InSource(policy.error(), *parameter));
+    if (policy) {
+      policy->source = parameter->source;
+      entries.push_back({*std::move(policy), std::nullopt});
       continue;
     }
-    policy->source = parameter->source;
-    valid.push_back(*std::move(policy));
+    impl.problems.push_back(InSource(policy.error(), *parameter));
+    if (auto readable = Readable(key.first, key.second, *parameter)) {
+      entries.push_back({*std::move(readable), impl.problems.back()});
+    }
   }
-  impl.AddPolicies(std::move(valid));
+  impl.AddPolicies(std::move(entries));
   impl.AddNodes(sorted.nodes);
   std::sort(impl.problems.begin(), impl.problems.end(), [](const Error& a, const Error& b) {
     return std::tie(a.context, a.message) < std::tie(b.context, b.message);
@@ -173,14 +207,16 @@ std::optional<Resolution> Catalog::Resolve(std::string_view vhost, std::string_v
   const auto range = impl_->ranges.find(vhost);
   if (range == impl_->ranges.end() || IsReservedExchange(exchange)) return std::nullopt;
   for (std::size_t i = range->second.first; i < range->second.second; ++i) {
-    const Policy& policy = impl_->policies[i];
+    const Policy& policy = impl_->entries[i].policy;
     const auto matches = impl_->patterns[i].Matches(exchange);
     if (!matches) {
       // Whether it matches is not known: taking the next policy could shard the exchange in another way.
       Error error = matches.error().Within(fmt::format("stream policy '{}' of vhost '{}'", policy.name, policy.vhost));
       return Resolution{policy.name, std::nullopt, std::move(error)};
     }
-    if (*matches) return impl_->ResolveThrough(policy);
+    if (!*matches) continue;
+    if (impl_->entries[i].error) return Resolution{policy.name, std::nullopt, impl_->entries[i].error};
+    return impl_->ResolveThrough(policy);
   }
   return std::nullopt;
 }

@@ -81,7 +81,9 @@ struct BrokerPolicy {
 };
 
 struct Topology {
-  std::int64_t observed_at_ms = 0;  ///< Unix time of the observation, milliseconds.
+  std::int64_t observed_at_ms = 0;  ///< Unix time at which the observation began, milliseconds.
+  std::int64_t took_ms = 0;  ///< From then until its last answer. The broker serves counts from a cache that lives
+                             ///< for five times as long as it took to gather them.
   std::string cluster_name;
   std::string rabbitmq_version;
   std::vector<std::string> vhosts;

@@ -13,18 +13,17 @@ class ActionPlanner {
  public:
   ActionPlanner(StreamContext& context, const BindingChoice& binding)
       : context_(context), binding_(binding), actions_(context.plan.actions) {
-    for (const Candidate& candidate : context.candidates) serving_ += candidate.Serves() ? 1 : 0;
+    for (const Candidate& candidate : context.candidates) serving_ += candidate.ServesForSure() ? 1 : 0;
   }
 
   void Plan() {
-    if (context_.plan.spec && !context_.exchange_gone) {
-      AddDeadLetterExchange();
-      AddDeclares();
-      AddUnmarks();
-      AddBinds();
+    if (context_.exchange_gone) {
+      AddMarks();
+    } else {
+      if (context_.plan.spec) AddWanted();
+      // Repairs first: a shard that is to leave may be the one that makes a repair possible.
+      if (growing_ || !AddRepair()) AddRemovals();
     }
-    // Repairs first: a shard that is to leave may be the one that makes a repair possible.
-    if (growing_ || !AddRepair()) AddRemovals();
     AddDeletes();
   }
 
@@ -64,6 +63,15 @@ class ActionPlanner {
     if (context_.spec().http) AddExchange(ActionKind::kDeclareDeadLetterExchange, kDeadLetterExchange);
   }
 
+  void AddWanted() {
+    AddDeadLetterExchange();
+    AddUnmarks();
+    // An exchange without any shard gets those that are there before one that may be refused.
+    if (serving_ == 0) AddBinds(true);
+    AddDeclares();
+    AddBinds(serving_ != 0, true);
+  }
+
   void AddDeclares() {
     const QueueTemplate declare_as = CompleteTemplate(context_.spec());
     for (const Candidate& candidate : context_.candidates) {
@@ -74,13 +82,14 @@ class ActionPlanner {
     }
   }
 
-  /// A shard that nothing can be done about but to use it where it is (misplaced) is bound as well.
-  void AddBinds() {
+  /// Of shards that are there, that are still to be declared, or both. One that nothing can be done about but to use it
+  /// where it is (misplaced) is bound as well.
+  void AddBinds(bool there, bool missing = false) {
     for (const Candidate& candidate : context_.candidates) {
       const ShardState state = candidate.shard.state;
-      const bool usable = state == ShardState::kMissing || state == ShardState::kDeclared ||
-                          (state == ShardState::kMisplaced && candidate.repair == Repair::kNone);
-      if (!usable || candidate.bound()) continue;
+      const bool usable =
+          state == ShardState::kDeclared || (state == ShardState::kMisplaced && candidate.repair == Repair::kNone);
+      if (candidate.bound() || !((there && usable) || (missing && state == ShardState::kMissing))) continue;
       growing_ = true;
       Add(ActionKind::kBindShard, candidate, binding_.key);
     }
@@ -117,9 +126,10 @@ class ActionPlanner {
 
   /// Whether the exchange keeps a shard when this one is unbound; if so, it counts as gone.
   bool Spare(const Candidate& candidate) {
-    if (context_.removing || context_.exchange_gone || !candidate.Serves()) return true;
-    if (serving_ < 2) return false;
-    --serving_;
+    if (context_.removing || !candidate.Serves()) return true;
+    const int left = serving_ - (candidate.ServesForSure() ? 1 : 0);
+    if (left < 1) return false;
+    serving_ = left;
     return true;
   }
 
@@ -130,10 +140,17 @@ class ActionPlanner {
       const bool unwanted = !candidate->wanted && candidate->shard.state == ShardState::kDraining;
       if (unwanted && candidate->bound() && Spare(*candidate)) leaving.push_back(&*candidate);
     }
-    for (const Candidate* candidate : leaving) {
-      if (!candidate->differences.empty()) AddMark(*candidate);
-    }
+    for (const Candidate* candidate : leaving) AddMark(*candidate);
     for (const Candidate* candidate : leaving) AddUnbinds(*candidate);
+  }
+
+  /// The bindings went with the exchange. The mark keeps the shards Warren's should the template change meanwhile.
+  void AddMarks() {
+    if (!context_.plan.spec) return;
+    for (const Candidate& candidate : context_.candidates) {
+      const ShardState state = candidate.shard.state;
+      if (state == ShardState::kDraining || state == ShardState::kRetained) AddMark(candidate);
+    }
   }
 
   bool Replacing() const {
@@ -149,7 +166,7 @@ class ActionPlanner {
       if (candidate.repair == Repair::kNone) continue;
       if (!context_.cluster.WhyNotPlaceable(candidate.shard.node).empty()) continue;  // It could not be put back.
       const bool recreate = candidate.repair == Repair::kTemplate || candidate.repair == Repair::kPlacement;
-      if (recreate && Replacing()) continue;
+      if (recreate && (Replacing() || context_.limits.never_delete)) continue;
       if (next == nullptr || candidate.repair < next->repair) next = &candidate;
     }
     if (next == nullptr) return false;
@@ -165,7 +182,7 @@ class ActionPlanner {
   /// Out of the exchange, to be deleted when it is empty and declared again.
   void Withdraw(const Candidate& candidate) {
     if (!Spare(candidate)) return;
-    if (candidate.repair == Repair::kTemplate) AddMark(candidate);
+    AddMark(candidate);
     AddUnbinds(candidate);
   }
 
@@ -205,7 +222,7 @@ class ActionPlanner {
   StreamContext& context_;
   const BindingChoice& binding_;
   std::vector<Action>& actions_;
-  int serving_ = 0;       ///< Shards that serve, less those that this plan unbinds.
+  int serving_ = 0;       ///< Shards that serve for sure, less those that this plan unbinds.
   bool growing_ = false;  ///< Shards are still to be declared or bound.
 };
 
@@ -214,7 +231,7 @@ class ActionPlanner {
 bool SeenEmptyTwice(const StreamContext& context, const Candidate& candidate) {
   const QueueHistory* history = candidate.history;
   return history != nullptr && history->empty_since_ms > 0 &&
-         context.cluster.observed_at_ms() - history->empty_since_ms >= context.limits.statistics_interval_ms;
+         context.cluster.observed_at_ms() - history->empty_since_ms >= context.cluster.counts_age_ms();
 }
 
 std::size_t PlanActions(StreamContext& context, const BindingChoice& binding, std::size_t budget) {
@@ -241,8 +258,7 @@ std::string Action::ToString() const {
     case ActionKind::kUnbindShard:
       return fmt::format("unbind queue '{}' from exchange '{}'{} with routing key '{}'{}", queue, exchange, in_vhost,
                          routing_key, arguments.empty() ? "" : " and arguments " + JsonForMessage(arguments, 200));
-    case ActionKind::kMarkDraining:
-      return fmt::format("mark queue '{}'{} as one to be declared again", queue, in_vhost);
+    case ActionKind::kMarkDraining: return fmt::format("mark queue '{}'{} as being drained", queue, in_vhost);
     case ActionKind::kUnmarkDraining: return fmt::format("take the mark off queue '{}'{}", queue, in_vhost);
     case ActionKind::kDeleteShard:
       return fmt::format("delete queue '{}'{} if it is empty and unused ({})", queue, in_vhost,

@@ -15,8 +15,8 @@ std::vector<std::uint64_t> ForeignWeights(const StreamContext& context) {
   for (const Binding* binding : context.vhost.BindingsFrom(context.plan.exchange)) {
     const auto weight = ParseWeight(binding->routing_key);
     if (!weight) continue;
-    const bool own = binding->to_queue && ParseShardName(binding->destination, context.plan.exchange, context.style());
-    if (!own) foreign.push_back(*weight);
+    const auto shard = binding->to_queue ? ParseShardQueueName(binding->destination) : std::nullopt;
+    if (!shard || shard->exchange != context.plan.exchange) foreign.push_back(*weight);
   }
   return foreign;
 }

@@ -7,6 +7,8 @@
 namespace warren {
 namespace {
 
+constexpr std::int64_t kCacheFactor = 5;  // rabbitmq_management: management_db_cache_multiplier
+
 const std::vector<const Binding*> kNoBindings;
 
 template <class Map>
@@ -38,7 +40,9 @@ const std::vector<const Binding*>& VhostIndex::BindingsTo(std::string_view queue
 }
 
 ClusterIndex::ClusterIndex(const Topology& topology, const PlanLimits& limits, const std::vector<std::string>& drained)
-    : observed_at_ms_(topology.observed_at_ms), drained_(drained.begin(), drained.end()) {
+    : observed_at_ms_(topology.observed_at_ms),
+      counts_age_ms_(limits.statistics_interval_ms + kCacheFactor * topology.took_ms),
+      drained_(drained.begin(), drained.end()) {
   for (const Node& node : topology.nodes) nodes_.emplace(node.name, &node);
   for (const Exchange& exchange : topology.exchanges) {
     vhosts_[exchange.vhost].exchanges.emplace(exchange.name, &exchange);

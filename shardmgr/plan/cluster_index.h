@@ -43,11 +43,16 @@ class ClusterIndex {
   /// Why nothing can be placed on a node now: "is down", "is in maintenance", "cannot be reached", "is being drained";
   /// empty when it can.
   std::string_view WhyNotPlaceable(std::string_view node) const;
+  /// Running, reachable and not in maintenance.
+  bool Answers(std::string_view node) const { return answering_.contains(node); }
+  /// How far two looks at counts have to be apart so that the second is newer than the first.
+  std::int64_t counts_age_ms() const { return counts_age_ms_; }
   /// Where to say what concerns a thing of `node`: there if it answers, else the first node that does; empty: none.
   std::string Via(std::string_view node) const;
 
  private:
   std::int64_t observed_at_ms_ = 0;
+  std::int64_t counts_age_ms_ = 0;
   std::map<std::string_view, VhostIndex> vhosts_;
   std::map<std::string_view, const Node*> nodes_;
   std::set<std::string_view> answering_;  ///< Running, reachable and not in maintenance.

@@ -1,6 +1,7 @@
 // What people have to know about a stream, in sentences; one condition a reason, not one a shard.
 #include <fmt/format.h>
 
+#include "shardmgr/plan/naming.h"
 #include "shardmgr/plan/stream_planner.h"
 
 namespace warren {
@@ -48,25 +49,39 @@ void SayOf(StreamContext& context, ConditionType type, std::string reason, std::
   if (!shards.empty()) Say(context, type, std::move(reason), fmt::format(fmt::runtime(text), List(shards)));
 }
 
-/// One condition for each node that has shards which wait for it.
+/// "node a is down ('…', '…'); node b cannot be reached ('…')"
+std::string ListByNode(const StreamContext& context, const std::map<std::string, std::vector<std::string>>& waiting) {
+  std::string text;
+  for (const auto& [node, shards] : waiting) {
+    text += fmt::format("{}node {} {} ({})", text.empty() ? "" : "; ", node, context.cluster.WhyNotPlaceable(node),
+                        List(shards));
+  }
+  return text;
+}
+
 void AddDownConditions(StreamContext& context) {
-  std::map<std::string, std::vector<std::string>> waiting;  // node -> shards
-  std::vector<std::string> down_alone;
+  using ByNode = std::map<std::string, std::vector<std::string>>;
+  ByNode down, unavailable;
+  std::vector<std::string> alone;
   for (const Candidate& candidate : context.candidates) {
     if (candidate.shard.state != ShardState::kDown) continue;
-    const std::string_view why = context.cluster.WhyNotPlaceable(candidate.shard.node);
-    if (why.empty() || (candidate.down && context.cluster.IsDrained(candidate.shard.node))) {
-      down_alone.push_back(WithDetail(candidate));
+    const std::string& node = candidate.shard.node;
+    const std::string_view why = context.cluster.WhyNotPlaceable(node);
+    if (why == "is down") {
+      down[node].push_back(Quoted(candidate));
+    } else if (why.empty() || candidate.down) {
+      alone.push_back(WithDetail(candidate));
     } else {
-      waiting[candidate.shard.node].push_back(Quoted(candidate));
+      unavailable[node].push_back(Quoted(candidate));
     }
   }
-  for (const auto& [node, shards] : waiting) {
-    const std::string_view why = context.cluster.WhyNotPlaceable(node);
-    Say(context, ConditionType::kDegraded, why == "is down" ? "NodeDown" : "NodeUnavailable",
-        fmt::format("node {} {}; these shards wait for it: {}", node, why, List(shards)));
-  }
-  SayOf(context, ConditionType::kDegraded, "QueueDown", "queues are down: {}", down_alone);
+  const auto say = [&](const char* reason, const ByNode& nodes) {
+    if (nodes.empty()) return;
+    Say(context, ConditionType::kDegraded, reason, "shards wait for their node: " + ListByNode(context, nodes));
+  };
+  say("NodeDown", down);
+  say("NodeUnavailable", unavailable);
+  SayOf(context, ConditionType::kDegraded, "QueueDown", "queues are down: {}", alone);
 }
 
 /// "3 ready, 0 unacknowledged, 1 consumer: …": what is in a draining shard, and what it waits for.
@@ -75,7 +90,8 @@ std::string WithCounts(const StreamContext& context, const Candidate& candidate)
   const auto count = [](const std::optional<std::uint64_t>& n) { return n ? std::to_string(*n) : "an unknown number"; };
   std::string waits;
   if (candidate.bound()) {
-    waits = context.candidates.empty() ? "" : "still bound: the exchange keeps one shard at least";
+    waits =
+        context.plan.actions.empty() ? "it stays bound: the exchange keeps one shard at least" : "it is unbound next";
   } else if (!candidate.others.empty()) {
     waits = fmt::format("exchange '{}' still feeds it", candidate.others.front()->source);
   } else if (queue.ready.value_or(0) > 0 && queue.consumers == 0U) {
@@ -95,6 +111,7 @@ std::string WithCounts(const StreamContext& context, const Candidate& candidate)
 
 /// Whether there is something in it, and nothing has changed for long.
 bool Stalled(const StreamContext& context, const Candidate& candidate) {
+  if (!candidate.bound() && !candidate.others.empty()) return true;
   if (candidate.bound() || candidate.history == nullptr || candidate.history->unbound_since_ms == 0) return false;
   if (candidate.history->empty_since_ms > 0) return false;
   return context.cluster.observed_at_ms() - candidate.history->progress_at_ms >= context.limits.stall_after_ms;
@@ -120,17 +137,44 @@ void AddDrainConditions(StreamContext& context) {
         Collect(context, In(ShardState::kRetained), WithDetail));
 }
 
+void AddTemplateConditions(StreamContext& context) {
+  const auto outdated = Collect(context, In(ShardState::kOutdated), WithDetail);
+  if (context.limits.never_delete) {
+    SayOf(
+        context, ConditionType::kDegraded, "DeletionOff",
+        "these shards have another template than the definition, and stay as they are since deleting is turned off: {}",
+        outdated);
+  } else {
+    SayOf(context, ConditionType::kProgressing, "Rolling",
+          "the definition's template is another one than that of these shards, which are declared again one after the "
+          "other: {}",
+          outdated);
+  }
+}
+
+/// Queues of the plugin's style that take their share of the messages, where the stream's own are of Warren's.
+void AddForeignStyle(StreamContext& context) {
+  if (!context.plan.spec || context.style() == NameStyle::kSharding) return;
+  std::set<std::string> queues;
+  for (const Binding* binding : context.vhost.BindingsFrom(context.plan.exchange)) {
+    if (binding->to_queue && ParseShardName(binding->destination, context.plan.exchange, NameStyle::kSharding)) {
+      queues.insert(fmt::format("'{}'", binding->destination));
+    }
+  }
+  SayOf(context, ConditionType::kDegraded, "ShardingQueues",
+        "queues of the rabbitmq_sharding plugin are bound to the exchange and get their share of the messages: {}; set "
+        "names to \"sharding\" to look after them, or unbind them and have them consumed",
+        {queues.begin(), queues.end()});
+}
+
 void AddStateConditions(StreamContext& context) {
   SayOf(context, ConditionType::kDegraded, "QueueConflict",
-        "queues are there that were not declared by Warren, and are left alone: {}; delete such a queue, or change the "
-        "definition to what it is",
+        "queues are there that are not as the definition says, and neither bound nor marked as Warren's; they are left "
+        "alone: {}; delete such a queue, or change the definition to what it is",
         Collect(context, In(ShardState::kConflict), WithDetail));
   SayOf(context, ConditionType::kDegraded, "Misplaced", "shards are not on the node in their name: {}",
         Collect(context, In(ShardState::kMisplaced), WithDetail));
-  SayOf(context, ConditionType::kProgressing, "Rolling",
-        "the definition's template is another one than that of these shards, which are declared again one after the "
-        "other: {}",
-        Collect(context, In(ShardState::kOutdated), WithDetail));
+  AddTemplateConditions(context);
   SayOf(
       context, ConditionType::kDegraded, "Orphaned",
       context.exchange_gone
@@ -158,9 +202,13 @@ void AddRepairConditions(StreamContext& context) {
   SayOf(context, ConditionType::kProgressing, "Reweighting",
         "shards are bound with another key than the definition's, and are bound anew one after the other: {}",
         Collect(context, Needs(Repair::kKey), with_key));
-  const bool waits = std::any_of(context.candidates.begin(), context.candidates.end(),
-                                 [](const Candidate& c) { return c.repair != Repair::kNone; });
-  if (!waits || !context.plan.actions.empty() || Blocked(context.plan)) return;
+  const auto waits = [&](const Candidate& c) {
+    const bool recreate = c.repair == Repair::kTemplate || c.repair == Repair::kPlacement;
+    return c.repair != Repair::kNone && !(recreate && context.limits.never_delete);
+  };
+  if (std::none_of(context.candidates.begin(), context.candidates.end(), waits) || !context.plan.actions.empty() ||
+      Blocked(context.plan))
+    return;
   const auto serving = std::count_if(context.candidates.begin(), context.candidates.end(),
                                      [](const Candidate& c) { return c.Serves(); });
   if (serving > 1) return;
@@ -193,7 +241,7 @@ void FindNextLook(StreamContext& context) {
     const Queue& queue = *candidate.queue;
     if (queue.ready.value_or(1) + queue.unacked.value_or(1) + queue.consumers.value_or(1) > 0) continue;
     const std::int64_t from = candidate.history->empty_since_ms;
-    const std::int64_t due = from > 0 ? from + context.limits.statistics_interval_ms : context.cluster.observed_at_ms();
+    const std::int64_t due = from > 0 ? from + context.cluster.counts_age_ms() : context.cluster.observed_at_ms();
     auto& next = context.plan.next_look_ms;
     next = next ? std::min(*next, due) : due;
   }
@@ -210,6 +258,7 @@ void Summarise(StreamContext& context, std::size_t left_out) {
   AddDrainConditions(context);
   AddStateConditions(context);
   AddRepairConditions(context);
+  AddForeignStyle(context);
   FindNextLook(context);
   AddProgress(context, left_out);
 }

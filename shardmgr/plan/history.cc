@@ -49,6 +49,7 @@ void NoteBound(QueueHistory& history, std::int64_t now_ms) {
 /// Counts may be older than the unbinding, so those of the observation that first shows it are not taken.
 void NoteUnfed(QueueHistory& history, const Queue& queue, std::int64_t now_ms) {
   history.bound_since_ms = 0;
+  history.has_risen = false;
   if (history.unbound_since_ms == 0) {
     history.unbound_since_ms = now_ms;
     history.progress_at_ms = now_ms;
@@ -106,9 +107,14 @@ void History::Observe(const Topology& observed) {
       NoteUnfed(history, queue, now_ms);
     }
     NoteBacklog(history, queue, now_ms);
-    // A counter that fell belongs to a queue that is new under an old name, or whose node was away.
-    const bool reset = history.published_at_epoch && queue.published < history.published_at_epoch;
-    if (new_epoch || reset || !history.published_at_epoch) history.published_at_epoch = queue.published;
+    // None yet: nothing was published, or its statistics are still to come, and then it rises when they do. A counter
+    // that fell belongs to a queue that is new under an old name, or whose node was away.
+    const std::uint64_t published = queue.published.value_or(0);
+    const bool reset = history.published_at_epoch && published < *history.published_at_epoch;
+    if (!reset && published > history.published_at_epoch.value_or(published)) {
+      history.has_risen = history.bound_since_ms > 0;
+    }
+    if (new_epoch || reset || !history.published_at_epoch) history.published_at_epoch = published;
     next.emplace(std::move(key), std::move(history));
   }
   KeepGone(next, now_ms);
@@ -131,6 +137,7 @@ void History::NoteRebound(std::string_view vhost, std::string_view queue, std::i
   found->second.keys.clear();  // What it was bound with before says nothing any more.
   found->second.rebound_at_ms = at_ms;
   found->second.bound_since_ms = at_ms;
+  found->second.has_risen = false;
 }
 
 const QueueHistory* History::Find(std::string_view vhost, std::string_view queue) const {

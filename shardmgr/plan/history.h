@@ -26,6 +26,7 @@ struct QueueHistory {
   /// unacknowledged and no consumer.
   std::int64_t empty_since_ms = 0;
   std::int64_t progress_at_ms = 0;                  ///< When its messages last became fewer, or it became unbound.
+  bool has_risen = false;                           ///< Messages were published to it since it is bound.
   std::uint64_t backlog = 0;                        ///< Messages ready and unacknowledged, as last reported.
   std::optional<std::uint64_t> published_at_epoch;  ///< Counter of messages published, when the epoch began.
   /// Exchange of which a second binding to the queue was removed: on a consistent-hash exchange that empties the

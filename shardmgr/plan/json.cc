@@ -44,6 +44,7 @@ json ToJson(const Shard& shard) {
           {"reduced_key", shard.reduced_key},
           {"bound", shard.bound},
           {"bound_key", shard.bound ? json(shard.bound_key) : json(nullptr)},
+          {"wanted", shard.wanted},
           {"draining_marked", shard.draining_marked},
           {"unbound_since_ms", shard.unbound_since_ms > 0 ? json(shard.unbound_since_ms) : json(nullptr)},
           {"messages_ready", OrNull(shard.ready)},

@@ -40,22 +40,31 @@ class Planner {
   }
 
  private:
-  /// Exchanges that have shards, and are gone or match no policy.
+  /// Exchanges that have shards, and are gone or match no policy. One that is not listed and has bindings came after
+  /// the exchanges had been read: an observation is several requests, not one moment.
   void AddLeftBehind(std::string_view vhost_name, const VhostIndex& vhost) {
-    std::set<std::string> exchanges;
+    std::set<std::pair<std::string, NameStyle>> exchanges;
     for (const auto& [queue, unused] : vhost.queues) {
-      const auto name = ParseShardQueueName(queue);
-      if (name && name->style == NameStyle::kStream) exchanges.insert(name->exchange);
+      if (auto name = ParseShardQueueName(queue)) exchanges.emplace(std::move(name->exchange), name->style);
     }
-    for (const std::string& name : exchanges) {
+    for (const auto& [name, style] : exchanges) {
       const auto resolution = wanted_.Resolve(vhost_name, name);
       const Exchange* exchange = vhost.FindExchange(name);
       if (exchange != nullptr && resolution) continue;
+      if (exchange == nullptr && !vhost.BindingsFrom(name).empty()) continue;
+      const bool own = style == NameStyle::kStream ||
+                       (resolution && resolution->spec && resolution->spec->names == NameStyle::kSharding);
+      if (!own || IsPlanned(vhost_name, name)) continue;
       Exchange gone;
       gone.vhost = vhost_name;
       gone.name = name;
       Add(vhost, exchange != nullptr ? *exchange : gone, resolution ? &*resolution : nullptr, exchange == nullptr);
     }
+  }
+
+  bool IsPlanned(std::string_view vhost, std::string_view exchange) const {
+    const auto same = [&](const StreamPlan& plan) { return plan.vhost == vhost && plan.exchange == exchange; };
+    return !streams_.empty() && same(streams_.back());
   }
 
   void Add(const VhostIndex& vhost, const Exchange& exchange, const policies::Resolution* resolution, bool gone) {
@@ -67,11 +76,8 @@ class Planner {
       plan.policy = resolution->policy;
       plan.spec = resolution->spec;
     }
-    if (resolution != nullptr && !plan.spec) {
-      AddUnresolved(plan, *resolution);
-    } else {
-      Fill(vhost, exchange, gone, plan);
-    }
+    if (resolution != nullptr && !plan.spec) AddUnresolved(plan, *resolution);
+    Fill(vhost, exchange, gone, plan);
     budget_ -= plan.actions.size();
     streams_.push_back(std::move(plan));
   }
@@ -80,9 +86,12 @@ class Planner {
     const auto& remove = limits_.remove;
     const bool named = std::find(remove.begin(), remove.end(), StreamName{plan.vhost, plan.exchange}) != remove.end();
     StreamContext context{cluster_, vhost, exchange, limits_, history_, plan, gone, named && plan.orphaned(), {}};
+    if (Blocked(plan) || (plan.spec && !gone && !CheckExchangeType(context))) {
+      ListShards(context);
+      return Summarise(context, 0);
+    }
     BindingChoice binding;
     if (plan.spec && !gone) {
-      if (!CheckExchangeType(context)) return;
       CheckSpec(context);
       binding = ChooseBinding(context);
     }

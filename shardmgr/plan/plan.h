@@ -52,6 +52,7 @@ struct Shard {
   std::string reduced_key;            ///< As it is (to be) bound: the weight divided by the common divisor.
   bool bound = false;                 ///< A binding from the exchange to the queue was observed.
   std::string bound_key;              ///< As observed; empty when not bound (and on x-random).
+  bool wanted = false;                ///< The definition asks for it, on a node that is not drained.
   bool draining_marked = false;       ///< Bound to kDrainExchange: Warren took it out of service to re-create it.
   std::int64_t unbound_since_ms = 0;  ///< Draining: since when it is known to be unbound; 0: it is bound.
   std::string detail;                 ///< For people: why it is not simply active; empty when there is nothing to say.
@@ -59,9 +60,10 @@ struct Shard {
   std::optional<double> publish_per_second, deliver_per_second;
 };
 
-/// A durable direct exchange of Warren's in each vhost that needs it. A shard that is to be re-created is bound to it
-/// (with its stream's name as key) before it is unbound from its stream: a coordinator that starts in the middle knows
-/// by that whose the queue is. Nothing is published there. docs/adr/0005-draining-marker.md
+/// A durable direct exchange of Warren's in each vhost that needs it. A shard that is to be re-created or to go is
+/// bound to it is bound to it (with its stream's name as key) before it is unbound from its stream: a coordinator that
+/// starts in the middle, or finds another template, knows by that whose the queue is. Nothing is published there.
+/// docs/adr/0005-draining-marker.md
 inline constexpr const char* kDrainExchange = "warren.draining";
 
 /// In the order in which a plan has them.

@@ -44,12 +44,13 @@ void ObserveQueue(const StreamContext& context, const Queue& queue, Candidate& c
   const auto home = context.cluster.nodes().find(queue.node.empty() ? std::string_view(shard.node) : queue.node);
   const bool node_down = home != context.cluster.nodes().end() && !home->second->running;
   candidate.down = queue.state == "down" || queue.state == "stopped" || node_down;
+  candidate.answers = context.cluster.Answers(queue.node);
   if (context.plan.spec) candidate.differences = Differences(queue, CompleteTemplate(context.spec()));
 }
 
-Candidate Observe(const StreamContext& context, std::string_view node, int index) {
+Candidate Observe(const StreamContext& context, std::string_view node, int index, NameStyle style) {
   Candidate candidate;
-  candidate.shard.queue = ShardName(context.plan.exchange, node, index, context.style());
+  candidate.shard.queue = ShardName(context.plan.exchange, node, index, style);
   candidate.shard.node = node;
   candidate.shard.index = index;
   ObserveBindings(context, candidate);
@@ -152,8 +153,8 @@ void AddWantedShards(StreamContext& context, const BindingChoice& binding) {
   for (int index = 0; index < context.spec().shards_per_node; ++index) {
     for (const auto& [node, unused] : context.cluster.nodes()) {
       if (context.cluster.IsDrained(node)) continue;
-      Candidate candidate = Observe(context, node, index);
-      candidate.wanted = true;
+      Candidate candidate = Observe(context, node, index, context.style());
+      candidate.wanted = candidate.shard.wanted = true;
       candidate.shard.wanted_key = context.spec().routing_key;
       candidate.shard.reduced_key = binding.key;
       JudgeWanted(context, candidate);
@@ -175,18 +176,40 @@ std::string WhyUnwanted(const StreamContext& context, const ShardNameParts& part
   return fmt::format("shards-per-node is {}", context.spec().shards_per_node);
 }
 
-void AddUnwantedShards(StreamContext& context) {
-  const std::string prefix = ShardNamePrefix(context.plan.exchange, context.style());
+/// `take` gets each queue that is there under a shard's name of the exchange in this style.
+template <class Take>
+void ForEachShardQueue(const StreamContext& context, NameStyle style, Take&& take) {
+  const std::string prefix = ShardNamePrefix(context.plan.exchange, style);
   const auto& queues = context.vhost.queues;
   for (auto queue = queues.lower_bound(prefix); queue != queues.end() && queue->first.starts_with(prefix); ++queue) {
-    const auto parts = ParseShardName(queue->first, context.plan.exchange, context.style());
-    if (!parts) continue;
-    std::string why = WhyUnwanted(context, *parts);
-    if (why.empty()) continue;
-    Candidate candidate = Observe(context, parts->node, parts->index);
+    if (const auto parts = ParseShardName(queue->first, context.plan.exchange, style)) take(*parts);
+  }
+}
+
+void AddUnwantedShards(StreamContext& context) {
+  ForEachShardQueue(context, context.style(), [&](const ShardNameParts& parts) {
+    std::string why = WhyUnwanted(context, parts);
+    if (why.empty()) return;
+    Candidate candidate = Observe(context, parts.node, parts.index, context.style());
     JudgeUnwanted(context, candidate, std::move(why));
     context.candidates.push_back(std::move(candidate));
-  }
+  });
+}
+
+/// Those of Warren's own style, after names was changed to "sharding". The other way round they are the plugin's.
+void AddShardsOfOwnStyle(StreamContext& context) {
+  if (!context.plan.spec || context.style() == NameStyle::kStream) return;
+  ForEachShardQueue(context, NameStyle::kStream, [&](const ShardNameParts& parts) {
+    Candidate candidate = Observe(context, parts.node, parts.index, NameStyle::kStream);
+    JudgeUnwanted(context, candidate, "its definition has names \"sharding\"");
+    context.candidates.push_back(std::move(candidate));
+  });
+}
+
+void SortCandidates(StreamContext& context) {
+  std::sort(context.candidates.begin(), context.candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return std::tie(a.shard.index, a.shard.node, a.shard.queue) < std::tie(b.shard.index, b.shard.node, b.shard.queue);
+  });
 }
 
 }  // namespace
@@ -194,9 +217,25 @@ void AddUnwantedShards(StreamContext& context) {
 void FindShards(StreamContext& context, const BindingChoice& binding) {
   if (context.plan.spec && !context.exchange_gone) AddWantedShards(context, binding);
   AddUnwantedShards(context);
-  std::sort(context.candidates.begin(), context.candidates.end(), [](const Candidate& a, const Candidate& b) {
-    return std::tie(a.shard.index, a.shard.node) < std::tie(b.shard.index, b.shard.node);
-  });
+  AddShardsOfOwnStyle(context);
+  SortCandidates(context);
+}
+
+void ListShards(StreamContext& context) {
+  for (const NameStyle style : {NameStyle::kStream, NameStyle::kSharding}) {
+    if (style == NameStyle::kSharding && context.style() != style) continue;
+    ForEachShardQueue(context, style, [&](const ShardNameParts& parts) {
+      Candidate candidate = Observe(context, parts.node, parts.index, style);
+      candidate.differences.clear();
+      SetState(candidate,
+               candidate.down      ? ShardState::kDown
+               : candidate.bound() ? ShardState::kActive
+                                   : ShardState::kDeclared,
+               "kept as it is while the stream cannot be planned");
+      context.candidates.push_back(std::move(candidate));
+    });
+  }
+  SortCandidates(context);
 }
 
 }  // namespace warren

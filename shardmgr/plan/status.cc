@@ -5,9 +5,10 @@
 namespace warren {
 namespace {
 
-bool Any(const StreamPlan& plan, std::initializer_list<ShardState> states) {
+bool Any(const StreamPlan& plan, std::initializer_list<ShardState> states, bool wanted_alone = false) {
   return std::any_of(plan.shards.begin(), plan.shards.end(), [&](const Shard& shard) {
-    return std::find(states.begin(), states.end(), shard.state) != states.end();
+    const bool counts = shard.wanted || !wanted_alone;
+    return counts && std::find(states.begin(), states.end(), shard.state) != states.end();
   });
 }
 
@@ -20,8 +21,10 @@ bool Serves(const Shard& shard) {
 
 bool StreamPlan::ready() const {
   return spec.has_value() && !Blocked(*this) && actions.empty() && Any(*this, {ShardState::kActive}) &&
-         !Any(*this, {ShardState::kMissing, ShardState::kDeclared, ShardState::kOutdated, ShardState::kMisplaced,
-                      ShardState::kConflict});
+         !Any(*this,
+              {ShardState::kMissing, ShardState::kDeclared, ShardState::kOutdated, ShardState::kMisplaced,
+               ShardState::kConflict, ShardState::kDraining},
+              true);
 }
 
 std::string_view StreamPlan::state() const {

@@ -37,12 +37,16 @@ struct Candidate {
   std::vector<const Binding*> markers;   ///< From kDrainExchange.
   std::string differences;               ///< From the definition's template; empty: none.
   bool wanted = false;
-  bool down = false;  ///< The queue is there and cannot be reached.
+  bool down = false;     ///< The queue is there and cannot be reached.
+  bool answers = false;  ///< Its home node does.
+  bool hollow = false;   ///< Bound, and nothing is routed to it.
   Repair repair = Repair::kNone;
 
   bool bound() const { return !bindings.empty(); }
-  /// Gets messages and takes them.
-  bool Serves() const { return queue != nullptr && bound() && !down && repair != Repair::kEmptyPlace; }
+  /// Gets messages and takes them, as far as the cluster knows.
+  bool Serves() const { return queue != nullptr && bound() && !down && !hollow; }
+  /// And its node can be reached from here: a node that others cannot reach either is shown as running for a minute.
+  bool ServesForSure() const { return Serves() && answers; }
 };
 
 /// What all steps read: the cluster, and the exchange in it that a policy matched. `plan` and `candidates` grow.
@@ -87,8 +91,10 @@ bool CheckExchangeType(StreamContext& context);
 void CheckSpec(StreamContext& context);
 /// Adds blocking conditions for keys that are no weight, or too large a one.
 BindingChoice ChooseBinding(StreamContext& context);
-/// Fills `candidates`; those of a stream with a spec, else all queues that have a shard's name of the exchange.
+/// Fills `candidates` for a stream that can be planned, or that no policy matches.
 void FindShards(StreamContext& context, const BindingChoice& binding);
+/// Fills `candidates` with what is there, for a stream that cannot be planned now: it is shown, and nothing is done.
+void ListShards(StreamContext& context);
 void FindRepairs(StreamContext& context, const BindingChoice& binding);
 /// At most `budget` actions; none when a condition blocks. Returns how many had to be left out.
 std::size_t PlanActions(StreamContext& context, const BindingChoice& binding, std::size_t budget);

@@ -77,6 +77,7 @@ Result<Topology> Client::Observe(ParameterAccess access) const {
   } else if (access == ParameterAccess::kRequired || parameters.error().code != ErrorCode::kForbidden) {
     return tl::unexpected(parameters.error());
   }
+  seen.took_ms = NowMs() - seen.observed_at_ms;
   return seen;
 }
 

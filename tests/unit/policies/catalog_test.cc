@@ -113,6 +113,21 @@ TEST(Catalog, APatternThatGivesUpStopsTheSearchWithAnError) {
   EXPECT_TRUE(resolution->error);
 }
 
+TEST(Catalog, AnExchangeDoesNotFallToAnotherPolicyBecauseOfAMistakeInItsOwn) {
+  const Catalog catalog = Read(R"({"stream-definition.a": {},
+    "stream-policy.%2F.all": {"pattern": "", "definition": {"stream-definition": "a"}},
+    "stream-policy.%2F.mine": {"pattern": "^x", "priority": 5, "definition": {"stream-definitoin": "a"}},
+    "stream-policy.%2F.none": {"priority": 9, "definition": {"stream-definition": "a"}}})");
+  EXPECT_EQ(catalog.problems().size(), 2U);
+  const auto resolution = catalog.Resolve("/", "x1");
+  ASSERT_TRUE(resolution);
+  EXPECT_EQ(resolution->policy, "mine");
+  EXPECT_FALSE(resolution->spec);
+  EXPECT_TRUE(resolution->error);
+  EXPECT_TRUE(catalog.Resolve("/", "y1")->spec);
+  EXPECT_EQ(catalog.policies().size(), 1U);
+}
+
 TEST(Catalog, KnowsTheNodesThatAreToBeDrained) {
   const Catalog catalog = Read(R"({"stream-node.b@h": {"drain": true}, "stream-node.a@h": {"drain": true},
     "stream-node.c@h": {"drain": false}})");
