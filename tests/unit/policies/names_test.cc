@@ -28,9 +28,9 @@ TEST(ParameterNames, ComeBackAsTheyWere) {
 }
 
 TEST(ParameterNames, WrongOnesAreRefused) {
-  for (const char* name : {"", "stream", "cluster_name", "streams.x", "stream.", "stream-definition.", "stream-node.", "stream-policy.",
-                           "stream-policy.%2F", "stream-policy.%2F.", "stream-policy..web", "stream-policy.%.web",
-                           "stream-policy.%2.web", "stream-policy.%zz.web"}) {
+  for (const char* name : {"", "stream", "cluster_name", "streams.x", "stream.", "stream-definition.", "stream-node.",
+                           "stream-policy.", "stream-policy.%2F", "stream-policy.%2F.", "stream-policy..web",
+                           "stream-policy.%.web", "stream-policy.%2.web", "stream-policy.%zz.web"}) {
     EXPECT_FALSE(ParseParameterName(name)) << name;
   }
   EXPECT_NE(ParseParameterName("stream-policy.%2.web").error().message.find("offset 0"), std::string::npos);
