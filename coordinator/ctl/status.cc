@@ -12,6 +12,15 @@ namespace {
 
 constexpr std::string_view kHomeAndClear = "\x1b[H\x1b[2J\x1b[3J";
 
+/// Whether the coordinator hears of changes, or polls, and why.
+std::string HowItLooks(const nlohmann::json& observation) {
+  const std::string how = observation.value("source", "");
+  if (how.empty()) return {};
+  const auto reason = observation.find("source_reason");
+  const bool has_reason = reason != observation.end() && reason->is_string();
+  return ", by " + how + (has_reason ? " (" + reason->get<std::string>() + ")" : "");
+}
+
 class Source {
  public:
   explicit Source(const Context& context) : context_(context), observer_(context, LocalUsers::kAllOfThem) {}
@@ -44,6 +53,7 @@ class Source {
       view.problems = document->value("problems", nlohmann::json::array());
       const nlohmann::json& observation = document->at("observation");
       if (const auto& at = observation.at("observed_at_ms"); at.is_number()) view.observed_at_ms = at;
+      view.source += HowItLooks(observation);
       if (const auto& error = observation.at("error"); !error.is_null()) view.trouble = error.at("message");
     } catch (const nlohmann::json::exception& failure) {
       return Fail(ErrorCode::kProtocol, std::string("its answer is not that of a coordinator: ") + failure.what(),
