@@ -96,9 +96,10 @@ int CountDraining(const Snapshot& snapshot) {
 /// --once: what became of each stream, and the exit code.
 int Summarise(const Snapshot& snapshot, const RunReport& report) {
   if (report.outcome == RunOutcome::kUnobserved) return Explain(*snapshot.observation_error);
-  bool all_ready = report.outcome == RunOutcome::kConverged && snapshot.problems.empty();
+  const int draining = CountDraining(snapshot);
+  bool all_ready = report.outcome == RunOutcome::kConverged && snapshot.problems.empty() && draining == 0;
   for (const StreamStatus& stream : snapshot.streams) {
-    all_ready = all_ready && stream.ready();
+    all_ready = all_ready && (stream.ready() || stream.plan.orphaned());
     std::cout << stream.plan.vhost << " " << stream.plan.exchange << ": " << stream.state() << ", "
               << stream.plan.shards.size() << " shards\n";
     for (const TimedCondition& timed : stream.conditions) {
@@ -106,7 +107,7 @@ int Summarise(const Snapshot& snapshot, const RunReport& report) {
       std::cout << "  " << timed.condition.reason << ": " << timed.condition.message << "\n";
     }
   }
-  if (const int draining = CountDraining(snapshot); draining > 0) {
+  if (draining > 0) {
     std::cout << draining
               << " shards still drain; they are deleted once their messages are consumed and no consumer is left\n";
   }
