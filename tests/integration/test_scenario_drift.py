@@ -161,8 +161,7 @@ def test_a_policy_that_keeps_moving_shards_is_named_and_not_fought(cluster, clea
         traffic.wait_confirmed()
         victim = f"stream: {EXCHANGE} - {cluster.names[0]} - 2"
         clean.define_stream("orders", {"shards-per-node": 3}, r"^shard\.")
-        message = wait_condition(program, EXCHANGE, "Misplaced", 40)
-        assert "mover" in message, message
+        wait_until(lambda: "mover" in conditions(program, EXCHANGE)["Misplaced"], 40, lambda: conditions(program, EXCHANGE))
         clean.wait_shards_bound(EXCHANGE, shard_names(cluster.names, EXCHANGE, 3))
         wait_until(lambda: stream(program, EXCHANGE)["actions"] == [], 20)
         created = clean.shards(EXCHANGE)[victim]["node"]
