@@ -128,7 +128,7 @@ PoolOptions Reconciler::Impl::WatchedPool() {
   PoolOptions pool = options_.pool;
   pool.on_node_lost = [this](const std::string& node) {
     journal_.Add("node-lost", "the connection to node " + node + " ended");
-    waker_.Notify();
+    waker_.Event();  // At once, but for a node that takes connections and drops them.
   };
   return pool;
 }
