@@ -167,6 +167,17 @@ def test_delete_stream_keeps_messages_until_the_time_is_up(cluster, ctl, clean, 
     assert not clean.shards(EXCHANGE)
 
 
+@pytest.mark.parametrize("kind", ["classic", "quorum"])
+def test_delete_stream_does_not_believe_old_counts(cluster, ctl, clean, stream, kind):
+    stream(2, queue={"type": kind})
+    wait_counted(clean, lambda queues: all(queue["messages"] == 0 for queue in queues))
+    ctl("clear_policy", "web", check=True)
+    publish(cluster, 10)  # A quorum queue tells of these only at its next tick, up to 5 s later.
+    result = ctl("delete_stream", "--statistics-interval", "100ms", "--timeout", "3s", EXCHANGE)
+    assert result.returncode == 75, result.stdout
+    assert messages(cluster, clean) == 10
+
+
 def test_delete_stream_waits_for_a_consumer_to_go(cluster, ctl, clean, stream):
     stream(1)
     ctl("clear_policy", "web", check=True)

@@ -36,7 +36,8 @@ std::string Count(const std::optional<std::uint64_t>& count, std::string_view of
   return (count ? std::to_string(*count) : std::string("an unknown number of")) + " " + std::string(of_what);
 }
 
-/// A quorum queue refuses if-empty and if-unused: its counts are read once more, right before it is deleted.
+/// A quorum queue refuses if-empty and if-unused. Its counts are read once more, right before it is deleted; and since
+/// it reports them every five seconds only, it is asked for a message as well.
 Result<void> DeleteQuorumShard(const Client& client, const Action& action) {
   auto queue = client.GetQueue(action.vhost, action.queue);
   if (!queue && queue.error().code == ErrorCode::kNotFound) return {};
@@ -45,6 +46,13 @@ Result<void> DeleteQuorumShard(const Client& client, const Action& action) {
     return Fail(ErrorCode::kConflict,
                 "it is not empty and unused: it has " + Count(queue->ready, "messages ready, ") +
                     Count(queue->unacked, "unacknowledged and ") + Count(queue->consumers, "consumers"),
+                "deleting queue '" + action.queue + "' of virtual host '" + action.vhost + "'");
+  }
+  auto holds = client.HasReadyMessage(action.vhost, action.queue);
+  if (!holds && holds.error().code == ErrorCode::kNotFound) return {};
+  if (!holds) return tl::unexpected(holds.error());
+  if (*holds) {
+    return Fail(ErrorCode::kConflict, "it is not empty: messages have come that it had not reported yet",
                 "deleting queue '" + action.queue + "' of virtual host '" + action.vhost + "'");
   }
   return Done(client.DeleteQueue(action.vhost, action.queue, {}));

@@ -119,6 +119,9 @@ class Client {
 
   /// One queue; kNotFound when it is not there.
   Result<Queue> GetQueue(std::string_view vhost, std::string_view name) const;
+  /// Whether a message is ready in the queue now: takes one and puts it back. For when statistics are too old to go
+  /// by; a message that was there is marked as redelivered. Needs read permission. kNotFound: no such queue.
+  Result<bool> HasReadyMessage(std::string_view vhost, std::string_view name) const;
   /// Names of the queues bound to an exchange, without doubles, sorted. Empty also when the exchange is not
   /// there: the API (3.10) does not tell the two apart.
   Result<std::vector<std::string>> ListQueueBindingsFromExchange(std::string_view vhost,

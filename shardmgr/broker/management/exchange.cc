@@ -119,7 +119,7 @@ Result<Reply> Judge(const Request& request, const Answer& answer, std::string_vi
   if (answer.status < 200 || answer.status > 299) return tl::unexpected(FailureOf(request, answer, user));
   Reply reply;
   reply.status = answer.status;
-  if (request.method != "GET") return reply;
+  if (request.method != "GET" && answer.body.empty()) return reply;
   if (answer.body.empty()) {
     return Fail(ErrorCode::kProtocol,
                 "the answer has no body (status " + std::to_string(answer.status) + "): " + std::string(kNotTheApi));

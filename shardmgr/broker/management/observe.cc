@@ -23,6 +23,9 @@ std::int64_t NowMs() {
 constexpr std::string_view kTotalsQuery =
     "disable_stats=true&enable_queue_totals=true&columns=vhost,name,messages_ready,messages_unacknowledged";
 
+/// Body of POST …/get: one message, put back, hardly any of its content.
+constexpr std::string_view kPeek = R"({"count":1,"ackmode":"reject_requeue_true","encoding":"auto","truncate":1})";
+
 std::string InVhost(std::string_view what, std::string_view name, std::string_view vhost) {
   return std::string(what) + " '" + std::string(name) + "' of virtual host '" + std::string(vhost) + "'";
 }
@@ -103,6 +106,14 @@ Result<Queue> Client::GetQueue(std::string_view vhost, std::string_view name) co
                            [](const nlohmann::json& document) { return ParseQueue(document, "the queue"); });
   if (!queue && queue.error().code == ErrorCode::kNotFound) queue.error().message = "there is no such queue";
   return queue;
+}
+
+Result<bool> Client::HasReadyMessage(std::string_view vhost, std::string_view name) const {
+  const std::string what = InVhost("looking into queue", name, vhost);
+  auto reply = impl_->caller.Call({"POST", ApiPath({"queues", vhost, name, "get"}), {}, std::string(kPeek), what});
+  if (!reply) return tl::unexpected(reply.error());
+  if (!reply->document.is_array()) return Fail(ErrorCode::kProtocol, "the answer should be a list of messages", what);
+  return !reply->document.empty();
 }
 
 Result<std::vector<Binding>> Client::ListBindingsFromExchange(std::string_view vhost, std::string_view exchange) const {

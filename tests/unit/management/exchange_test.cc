@@ -85,6 +85,14 @@ TEST(Judge, AcceptsAWriteWithoutABody) {
   EXPECT_EQ(reply->status, 204);
 }
 
+TEST(Judge, ReadsTheAnswerOfAPost) {
+  const auto reply =
+      Judge({"POST", "/api/queues/x/y/get", {}, "{}", "looking"}, {200, "application/json", "[]"}, "ann");
+  ASSERT_TRUE(reply);
+  EXPECT_TRUE(reply->document.is_array());
+  EXPECT_FALSE(Judge({"POST", "/api/queues/x/y/get", {}, "{}", "looking"}, {200, "text/html", "<html>"}, "ann"));
+}
+
 TEST(WorthTryingElsewhere, HoldsForABrokenWayAndNotForARefusedRequest) {
   EXPECT_TRUE(WorthTryingElsewhere({ErrorCode::kUnavailable, "", ""}, {503, "", ""}));
   EXPECT_TRUE(WorthTryingElsewhere({ErrorCode::kProtocol, "", ""}, {200, "text/html", ""}));
