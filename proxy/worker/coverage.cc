@@ -147,7 +147,9 @@ void Coverage::Hold(const std::vector<std::string>& wanted) {
     if (!consumers_.contains(shard)) Consume(shard, prefetch);
   }
   metrics_.shards.Set(static_cast<double>(consumers_.size()));
-  if (consumers_.empty()) {
+  if (consumers_.empty() && !yielded_.empty()) {
+    Say(true, "watching " + std::to_string(yielded_.size()) + " idle shards from " + self_.node);
+  } else if (consumers_.empty()) {
     Say(false, "no shard of " + options_.stream + " to consume on " + self_.node + " or uncovered elsewhere");
   } else {
     Say(true, "consuming " + std::to_string(consumers_.size()) + " shards from " + self_.node);

@@ -3,8 +3,10 @@ deleted, and takes them back when they are bound again. Shards are unbound by ha
 
 import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
 from support.backend import Response
 from support.waiting import always, wait_until
@@ -39,6 +41,55 @@ def drained(cluster):
 def caller(cluster):
     """A caller on the first node."""
     made = Caller(cluster.amqp[0])
+    yield made
+    made.close()
+
+
+class CountingApi:
+    """The management API with an account of what is asked of it."""
+
+    def __init__(self, api):
+        class Handler(BaseHTTPRequestHandler):
+            """Passes GETs on and notes their paths."""
+
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(handler):  # pylint: disable=invalid-name,no-self-argument
+                """One request."""
+                self.paths.append(handler.path)
+                answer = requests.get(api.url.removesuffix("/api/") + handler.path, timeout=10,
+                                      headers={"Authorization": handler.headers["Authorization"]})
+                handler.send_response(answer.status_code)
+                handler.send_header("Content-Type", answer.headers["Content-Type"])
+                handler.send_header("Content-Length", str(len(answer.content)))
+                handler.end_headers()
+                handler.wfile.write(answer.content)
+
+            def log_message(self, *_arguments):
+                """Nothing."""
+
+        self.paths = []
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def looks(self):
+        """The requests of each whole look, which begins with the bindings."""
+        seen = list(self.paths)
+        begins = [number for number, path in enumerate(seen) if "/bindings/" in path]
+        return [seen[begin:end] for begin, end in zip(begins, begins[1:])]
+
+    def close(self):
+        """Stops."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def counting(clean):
+    """The first node's API with an account."""
+    made = CountingApi(clean)
     yield made
     made.close()
 
@@ -144,19 +195,34 @@ def test_serves_and_empties_shards_named_as_the_sharding_plugin_does(cluster, cl
     delete_when_drained(clean, cluster.amqp[0], second)
 
 
+def test_a_look_costs_as_many_requests_however_many_shards_there_are(cluster, clean, programs, backend, counting):
+    make_shards(clean, cluster.names)
+    programs.start("warren-worker", "--stream", STREAM, "--upstream", backend("web").url, "--node", cluster.amqp[0],
+                   "--management", counting.url, "--refresh", "200ms")
+    wait_until(lambda: len(counting.looks()) >= 2, 20, lambda: f"it looks: {counting.paths}")
+    few = len(counting.looks()[-1])
+    make_shards(clean, cluster.names, per_node=8)
+    unbind(clean, shard(cluster.names[1], 7))
+    wait_until(lambda: len(holders(clean)) == 15, 20, lambda: f"all that are bound are consumed: {holders(clean)}")
+    seen = len(counting.looks())
+    wait_until(lambda: len(counting.looks()) >= seen + 2, 20, lambda: f"it goes on looking: {counting.paths[-9:]}")
+    assert len(counting.looks()[-1]) == few == 3, counting.looks()[-1]
+
+
 def test_lets_go_of_drained_shards_without_the_management_api_too(cluster, clean, programs, backend, caller):
     local = cluster.names[0]
     make_shards(clean, [local], per_node=2)
     kept_shard, plugin = shard(local, 0), shard(local, 0, style="sharding")
     make_shard(clean, local, plugin)
     queues = [kept_shard, shard(local, 1), plugin]
-    programs.start("warren-worker", "--stream", STREAM, "--upstream", backend("web").url, "--node", cluster.amqp[0],
-                   "--local-node", local, "--yield-every", "30s")
+    worker = programs.start("warren-worker", "--stream", STREAM, "--upstream", backend("web").url, "--node",
+                            cluster.amqp[0], "--local-node", local, "--yield-every", "30s")
     wait_until(lambda: sorted(holders(clean)) == sorted(queues), 20, lambda: f"all are found: {holders(clean)}")
     for queue in queues[1:]:
         unbind(clean, queue)
         delete_when_drained(clean, cluster.amqp[0], queue, timeout=90)
     wait_until(lambda: kept_shard not in holders(clean), 60, "the idle shard is let go of for a while, too")
+    assert worker.is_ready(), "it serves all the same"
     assert status(caller.ask(kept_shard)) == 200
     wait_until(lambda: list(holders(clean)) == [kept_shard], 60, lambda: f"it stays: {holders(clean)}")
     assert status(caller.ask(kept_shard)) == 200
