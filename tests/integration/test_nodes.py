@@ -46,12 +46,6 @@ def wait_node(program, name, wanted, timeout=30):
     wait_until(lambda: wanted(entry()), timeout, lambda: f"{name}: {entry()}")
 
 
-def without_flow(traffic):
-    """Lets no message be under way."""
-    traffic.publisher.finish_issuing()
-    wait_until(lambda: traffic.publisher.settled() and not traffic.lost(), 30, lambda: f"{traffic}; lost {traffic.lost()}")
-
-
 @pytest.mark.parametrize("way", ["kill", "stop_node"])
 def test_a_node_that_dies_or_leaves_and_returns_gets_its_shards_and_their_messages_back(cluster, clean, program, traffic,
                                                                                         names, way):
@@ -88,12 +82,12 @@ def test_a_node_joins_and_after_drain_node_leaves_for_good(cluster, clean, progr
 
 def test_a_dead_node_that_is_forgotten_takes_its_shards_and_one_of_the_same_name_gets_new_ones(cluster, program, traffic,
                                                                                               names):
-    without_flow(traffic)  # A forgotten node takes what its classic queues hold; nothing can bring that back.
+    traffic.rest()  # A forgotten node takes what its classic queues hold; nothing can bring that back.
     cluster.kill(2)
     cluster.forget(2)
     wait_ready(program, EXCHANGE, names(), CATCH_UP_S)
     assert len(names()) == 2
-    traffic.publisher.issuing = True
+    traffic.resume()
     traffic.wait_confirmed()
     cluster.join()
     wait_ready(program, EXCHANGE, names(), CATCH_UP_S)

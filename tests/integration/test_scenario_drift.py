@@ -56,11 +56,10 @@ def test_a_queue_deleted_by_hand_is_declared_and_bound_again(cluster, clean, pro
     victim = sorted(names)[2]
     with Traffic(cluster, EXCHANGE) as traffic:
         traffic.wait_received_from(victim)
-        traffic.publisher.finish_issuing()
-        wait_until(lambda: traffic.publisher.settled() and not traffic.lost(), 10)
+        traffic.rest()
         clean.delete(f"queues/%2F/{part(victim)}")
         clean.wait_shards_bound(EXCHANGE, names)
-        traffic.publisher.issuing = True
+        traffic.resume()
         traffic.wait_received_from(victim)
         traffic.finish()
     wait_ready(program, EXCHANGE, names)

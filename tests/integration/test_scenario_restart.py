@@ -21,15 +21,16 @@ OTHER_VHOST, OTHER = "other", "shard.other"
 
 
 class Change:
-    """From three plain shards to two for HTTP, and, in another vhost, from a marked shard to one that is not."""
+    """From three plain shards to two for HTTP; in another vhost, from a shard whose binding anew was interrupted to two
+    good ones."""
 
     def __init__(self, cluster, api):
         self.api = api
         self.large, self.small = (shard_names(cluster.names, EXCHANGE, count) for count in (3, 2))
-        self.other = f"stream: {OTHER} - {cluster.names[0]} - 0"
+        self.other = shard_names(cluster.names, OTHER, 2)
         api.put(f"vhosts/{OTHER_VHOST}")
         api.put(f"permissions/{OTHER_VHOST}/guest", {"configure": ".*", "write": ".*", "read": ".*"})
-        api.define_stream("other", {}, r"^shard\.", vhost=OTHER_VHOST)
+        api.define_stream("other", {"shards-per-node": 2}, r"^shard\.", vhost=OTHER_VHOST)
         api.declare_exchange(OTHER, vhost=OTHER_VHOST)
         api.declare_exchange(EXCHANGE)
         self.define(LARGE)
@@ -38,15 +39,21 @@ class Change:
         """Applies a definition to the exchange."""
         self.api.define_stream("orders", definition, r"^shard\.")
 
-    def go_back(self, program):
-        """To where the change begins; ends the coordinator."""
+    def go_back(self, start, traffic):
+        """To where the change begins: new shards, and what the change declares is not there."""
+        traffic.rest()
+        for name in self.api.shards(EXCHANGE):
+            self.api.delete(f"queues/%2F/{part(name)}")
         self.define(LARGE)
+        program = start()
         wait_ready(program, EXCHANGE, self.large)
         program.terminate()
         for name in ("warren.dead", "warren.draining"):
             self.api.delete_exchange(name)
         self.api.declare_exchange("warren.draining", "direct", OTHER_VHOST)
-        self.api.post(f"bindings/{OTHER_VHOST}/e/warren.draining/q/{part(self.other)}", {"routing_key": OTHER})
+        self.api.post(f"bindings/{OTHER_VHOST}/e/warren.draining/q/{part(min(self.other))}", {"routing_key": OTHER})
+        traffic.resume()
+        traffic.wait_confirmed(20)
 
     def begin(self):
         """Says what is wanted from now on."""
@@ -56,17 +63,17 @@ class Change:
         """Whether the coordinator has nothing to do any more."""
         try:
             wait_ready(program, EXCHANGE, self.small, 0)
-            wait_ready(program, OTHER, {self.other}, 0, OTHER_VHOST)
+            wait_ready(program, OTHER, self.other, 0, OTHER_VHOST)
             return True
         except AssertionError:
             return False
 
     def outcome(self):
-        """All that is there: queues, bindings, exchanges of Warren's."""
+        """All that is there: shards, their bindings, exchanges of Warren's."""
         queues = {(vhost, name): (queue["node"], queue["type"], queue["durable"], str(sorted(queue["arguments"].items())))
-                  for vhost in ("/", OTHER_VHOST) for name, queue in self.api.queues(vhost).items()}
+                  for vhost in ("/", OTHER_VHOST) for name, queue in self.api.queues(vhost, "stream: ").items()}
         bindings = sorted((entry["vhost"], entry["source"], entry["destination"], entry["routing_key"])
-                          for entry in self.api.get("bindings") if entry["source"])
+                          for entry in self.api.get("bindings") if entry["source"] and entry["destination"].startswith("stream: "))
         exchanges = sorted((entry["vhost"], entry["name"]) for entry in self.api.get("exchanges?columns=vhost,name")
                            if entry["name"].startswith("warren."))
         return queues, bindings, exchanges
@@ -86,18 +93,16 @@ def run_to_end(program, change):
 def test_killed_after_any_number_of_actions_it_comes_to_the_same_end(cluster, change, programs):
     def start(**options):
         return programs.coordinator(cluster, *QUICK, **options)
-    program = start()
-    wait_ready(program, EXCHANGE, change.large)
-    with Traffic(cluster, EXCHANGE) as traffic:
-        traffic.wait_confirmed()
-        change.go_back(program)
+    with Traffic(cluster, EXCHANGE, by_get=True) as traffic:
+        change.go_back(start, traffic)
         change.begin()
         program = start()
         run_to_end(program, change)
         expected = change.outcome()
         assert {kind for kind in ALL_KINDS if program.metric("warren_actions_total", kind=kind, outcome="done")} == ALL_KINDS
+        program.terminate()
         for number in range(1, MOST_ACTIONS):
-            change.go_back(program)
+            change.go_back(start, traffic)
             change.begin()
             program = start(ready=False, env={"WARREN_TEST_KILL_AFTER_ACTIONS": str(number)})
             run_to_end(program, change)
@@ -106,6 +111,6 @@ def test_killed_after_any_number_of_actions_it_comes_to_the_same_end(cluster, ch
             program = start()
             run_to_end(program, change)
             assert change.outcome() == expected, f"killed after {number} actions"
+            program.terminate()
         assert LEAST_ACTIONS <= number < MOST_ACTIONS - 1, f"it was killed after up to {number - 1} actions"
         traffic.finish()
-        assert not traffic.publisher.returned

@@ -74,6 +74,16 @@ def test_consumers_come_to_new_shards_and_leave_those_that_are_unbound_and_empty
         assert amqp.ready_count(cluster.amqp[0], NAMES[2]) == 0
 
 
+def test_messages_taken_by_get_count_as_well_and_need_no_consumer(cluster, api):
+    with Traffic(cluster, EXCHANGE, by_get=True) as traffic:
+        traffic.wait_confirmed(300)
+        assert not traffic.consumers.consuming
+        traffic.rest()
+        traffic.resume()
+        traffic.wait_confirmed()
+        traffic.finish()
+
+
 def test_a_message_that_is_lost_is_noticed(cluster, api):
     with Traffic(cluster, EXCHANGE, consume=False) as traffic:
         traffic.wait_confirmed()
@@ -101,8 +111,7 @@ def test_messages_of_nobody_are_noticed(cluster, api):
 def test_a_message_in_a_queue_where_no_consumer_looks_is_stranded(cluster, api):
     with Traffic(cluster, EXCHANGE) as traffic:
         traffic.wait_confirmed()
-        traffic.publisher.finish_issuing()
-        wait_until(lambda: traffic.publisher.settled() and not traffic.lost(), 10)
+        traffic.rest()
         traffic.close()
         amqp.publish_many(cluster.amqp[0], "", [NAMES[0]], message_id="late")
         with pytest.raises(AssertionError, match="no message is left in a shard"):
@@ -112,6 +121,6 @@ def test_a_message_in_a_queue_where_no_consumer_looks_is_stranded(cluster, api):
 def test_nothing_published_is_no_success(cluster, api):
     api.delete_exchange(EXCHANGE)
     with Traffic(cluster, EXCHANGE) as traffic:
-        traffic.publisher.finish_issuing()
+        traffic.publisher.issuing = False
         with pytest.raises(AssertionError, match="nothing was published|every message is confirmed"):
             traffic.finish(3)

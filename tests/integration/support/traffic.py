@@ -25,11 +25,12 @@ DEFAULT_RATE = 250
 
 
 class Traffic:
-    """Publishes and consumes until `finish` or `close`. `also` are queues, not shards, that get a part. For one thread."""
+    """Publishes and consumes until `finish` or `close`. For one thread. `consumers`: options of Consumers."""
 
-    def __init__(self, cluster, exchange, rate=DEFAULT_RATE, consume=True, also=()):
+    def __init__(self, cluster, exchange, rate=DEFAULT_RATE, consume=True, **consumers):
         self.cluster, self.exchange = cluster, exchange
-        self.consumers = Consumers(lambda: list(cluster.amqp), lambda: list(cluster.management), exchange, also)
+        self.consumers = Consumers(lambda: list(cluster.amqp), lambda: list(cluster.management), exchange,
+                                   **consumers)
         self.consumers.pause(not consume)
         self.publisher = Publisher(lambda: list(cluster.amqp), exchange, rate, f"{os.getpid()}.{time.monotonic_ns()}")
 
@@ -49,6 +50,15 @@ class Traffic:
         target = self.consumers.by_queue[queue] + more
         wait_until(lambda: self.consumers.by_queue[queue] >= target, timeout, lambda: f"{queue} gets messages: {self}")
 
+    def rest(self, timeout=30):
+        """Publishes nothing new until resume(), and waits until no message is under way."""
+        self.publisher.issuing = False
+        wait_until(lambda: self.publisher.settled() and not self.lost(), timeout, lambda: f"{self}; lost {_some(self.lost())}")
+
+    def resume(self):
+        """Publishes on."""
+        self.publisher.issuing = True
+
     def lost(self):
         """Ids that were confirmed and not received yet."""
         return self.publisher.confirmed - self.consumers.received.keys()
@@ -56,7 +66,7 @@ class Traffic:
     def finish(self, timeout=60):
         """Ends publishing, waits for what is under way, and asserts that nothing is lost, stranded or unexpected."""
         self.consumers.pause(False)
-        self.publisher.finish_issuing()
+        self.publisher.issuing = False
         try:
             wait_until(self.publisher.settled, timeout, lambda: f"every message is confirmed: {self}")
             assert self.publisher.confirmed, f"nothing was published: {self}"

@@ -18,16 +18,19 @@ from .management import ManagementApi, part
 
 LOOK_S = 0.3
 RECONNECT_S = 0.3
+GET_AGAIN_S = 0.1
 PREFETCH = 100
 
 
 class Consumers:
-    """Consumes every shard of `exchange`. `addresses()` and `urls()` give AMQP and management addresses as they are now.
+    """Consumes every shard of `exchange`, and the queues in `also`, which get a part. `addresses()` and `urls()` give AMQP and management addresses as they are now.
 
-    `received` counts by message id, `by_queue` by queue; `consuming` are the queues with a consumer. Both may be read from any thread.
+    With `by_get` they take messages one by one and are no consumers to the broker, so that no statistic of consumers
+    holds up the end of a shard. `received` counts by message id, `by_queue` by queue; `consuming` are the queues with a consumer. Both may be read from any thread.
     """
 
-    def __init__(self, addresses, urls, exchange, also=(), vhost="/"):
+    def __init__(self, addresses, urls, exchange, also=(), by_get=False, vhost="/"):
+        self.by_get = by_get
         self.addresses, self.urls, self.exchange, self.also, self.vhost = addresses, urls, exchange, set(also), vhost
         self.received, self.by_queue = collections.Counter(), collections.Counter()
         self.without_id = 0
@@ -127,15 +130,25 @@ class Consumers:
         self._channels[queue] = channel
         channel.add_on_close_callback(lambda closed, _reason: self._forget(closed, queue))
         channel.add_on_cancel_callback(lambda _frame: channel.is_open and channel.close())
+        if self.by_get:
+            channel.add_callback(lambda _: self._loop.call_later(GET_AGAIN_S, lambda: self._get(channel, queue)),
+                                 [pika.spec.Basic.GetEmpty], one_shot=False)
+            self._get(channel, queue)
+            return
         channel.basic_qos(prefetch_count=PREFETCH)
         channel.basic_consume(queue, self._on_message, consumer_tag=queue)
+
+    def _get(self, channel, queue):
+        if channel.is_open:
+            channel.basic_get(queue, lambda *message: (self._on_message(*message), self._get(channel, queue)))
 
     def _forget(self, channel, queue):
         if self._channels.get(queue) is channel:
             del self._channels[queue]
 
     def _on_message(self, channel, method, properties, _body):
-        self.by_queue[method.consumer_tag] += 1
+        if not self.by_get:
+            self.by_queue[method.consumer_tag] += 1
         if properties.message_id:
             self.received[properties.message_id] += 1
         else:

@@ -22,7 +22,7 @@ class Publisher:
     """Publishes `rate` messages per second to `exchange`. `addresses()` gives HOST:PORT of the nodes as they are now.
 
     The counters and sets may be read from any thread: `issued` ids, `confirmed` ids, `returned`, `nacked`,
-    `connections`.
+    `connections`. With `issuing` False no new message comes; those not confirmed yet are published on.
     """
 
     def __init__(self, addresses, exchange, rate, run):
@@ -38,10 +38,6 @@ class Publisher:
         self._loop = IOLoop()
         self._thread = threading.Thread(target=self._work, name="publisher", daemon=True)
         self._thread.start()
-
-    def finish_issuing(self):
-        """No new message from now on; those not confirmed yet are published on."""
-        self.issuing = False
 
     def settled(self):
         """Whether everything issued is confirmed."""
