@@ -131,6 +131,25 @@ def test_undrain_node_forgets_a_node_that_left_the_cluster(ctl, clean):
     assert ctl("undrain_node", "gone@host").returncode == 69
 
 
+def test_shards_on_a_node_that_is_down_are_left_and_named(cluster, ctl, clean, stream):
+    # pylint: disable=unused-argument
+    ctl("apply", check=True)
+    amqp.publish_many(cluster.amqp[0], EXCHANGE, [f"key{number}" for number in range(30)], delivery_mode=2)
+    cluster.kill(2)
+    wait_until(lambda: not clean.nodes()[cluster.names[2]], 30, "the node is seen as down")
+    purged = ctl("purge_stream", EXCHANGE)
+    assert purged.returncode == 3, purged.stdout
+    assert purged.stdout.count("  purged") == 4 and purged.stdout.count("  down") == 2
+    ctl("clear_policy", "web", check=True)
+    result = ctl("delete_stream", "--statistics-interval", "1s", EXCHANGE)
+    assert result.returncode == 3 and "2 shards" in result.stderr and "down" in result.stderr, result.stderr
+    assert nodes_of(clean) == [cluster.names[2]]
+    cluster.start_node(2)
+    again = ctl("delete_stream", "--purge", "--statistics-interval", "1s", EXCHANGE)
+    assert again.returncode == 0, again.stderr
+    assert not clean.shards(EXCHANGE)
+
+
 def test_events_are_those_of_the_coordinator(cluster, ctl, clean, programs, stream):
     # pylint: disable=unused-argument
     coordinator = programs.coordinator(cluster, *status.QUICK)

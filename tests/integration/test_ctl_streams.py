@@ -90,6 +90,17 @@ def test_apply_does_not_wait_for_consumers_and_says_what_drains_wait_for(cluster
     assert len(clean.shards(EXCHANGE)) == 1
 
 
+def test_apply_ends_when_its_time_is_up_and_goes_on_the_next_time(ctl, clean, stream):
+    stream(2)
+    wait_counted(clean, lambda queues: all(queue["messages"] == 0 for queue in queues))
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 1}', check=True)
+    result = ctl("apply", "--timeout", "2s")
+    assert result.returncode == 75 and "1 shard drains" in result.stderr, result.stderr
+    assert len(clean.bindings(EXCHANGE)) == 1 and len(clean.shards(EXCHANGE)) == 2
+    assert ctl("apply", *QUICK).returncode == 0
+    assert len(clean.shards(EXCHANGE)) == 1
+
+
 def test_apply_never_deletes_when_told_so(ctl, clean, stream):
     stream(2)
     ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 1}', check=True)
