@@ -76,6 +76,21 @@ def test_shards_are_re_created_by_another_template_under_load(cluster, clean, pr
     check_all_served(load, ledger)
 
 
+def test_a_node_is_emptied_and_filled_again_under_load(cluster, clean, programs, applications, ledger):
+    define(clean, 2)
+    clean.declare_exchange(EXCHANGE)
+    programs.coordinator(cluster, "--statistics-interval", "1s")
+    clean.wait_shards(EXCHANGE, 4)
+    port = served(cluster, programs, applications)
+    with Load(port) as load:
+        programs.ctl(cluster, "drain_node", cluster.names[1], check=True)
+        left = clean.wait_shards(EXCHANGE, 2, timeout=90)
+        assert {queue["node"] for queue in left.values()} == {cluster.names[0]}
+        programs.ctl(cluster, "undrain_node", cluster.names[1], check=True)
+        clean.wait_shards(EXCHANGE, 4, timeout=60)
+    check_all_served(load, ledger)
+
+
 def test_nothing_is_lost_when_shards_are_unbound_and_deleted_by_hand(cluster, clean, programs, applications, ledger):
     make_shards(clean, cluster.names, per_node=2)
     port = served(cluster, programs, applications)
