@@ -215,14 +215,15 @@ def test_lets_go_of_drained_shards_without_the_management_api_too(cluster, clean
     kept_shard, plugin = shard(local, 0), shard(local, 0, style="sharding")
     make_shard(clean, local, plugin)
     queues = [kept_shard, shard(local, 1), plugin]
-    worker = programs.start("warren-worker", "--stream", STREAM, "--upstream", backend("web").url, "--node",
-                            cluster.amqp[0], "--local-node", local, "--yield-every", "30s")
+    web = backend("web")
+    workers = [programs.start("warren-worker", "--stream", STREAM, "--upstream", web.url, "--node", cluster.amqp[0],
+                              "--local-node", local, "--yield-every", "30s") for _ in range(2)]
     wait_until(lambda: sorted(holders(clean)) == sorted(queues), 20, lambda: f"all are found: {holders(clean)}")
     for queue in queues[1:]:
         unbind(clean, queue)
         delete_when_drained(clean, cluster.amqp[0], queue, timeout=90)
     wait_until(lambda: kept_shard not in holders(clean), 60, "the idle shard is let go of for a while, too")
-    assert worker.is_ready(), "it serves all the same"
+    assert all(worker.is_ready() for worker in workers), "they serve all the same"
     assert status(caller.ask(kept_shard)) == 200
     wait_until(lambda: list(holders(clean)) == [kept_shard], 60, lambda: f"it stays: {holders(clean)}")
     assert status(caller.ask(kept_shard)) == 200
