@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "coordinator/clock.h"
 #include "coordinator/stream_apply.h"
 
 namespace warren::coordinator {
@@ -36,6 +37,7 @@ class KillSwitch {
 /// All streams of one Apply; shared with the pool's thread, and outlives an Apply that was stopped.
 struct Batch {
   std::vector<StreamPlan> streams;
+  std::int64_t observed_at_ms = 0;
   std::size_t next = 0;     // Pool's thread.
   std::size_t skipped = 0;  // With what follows: under the mutex.
   std::mutex mutex;
@@ -55,8 +57,10 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
     for (const StreamPlan& stream : plan.streams) {
       if (!stream.actions.empty()) batch->streams.push_back(stream);
     }
+    batch->observed_at_ms = plan.observed_at_ms;
     const std::size_t total = batch->streams.size();
     boost::asio::post(pool_.executor(), [self = shared_from_this(), batch] {
+      std::erase_if(self->tried_, [&](const auto& tried) { return tried.second < batch->observed_at_ms; });
       const std::size_t at_once = self->kill_.armed() ? 1 : kStreamsAtOnce;
       for (std::size_t i = 0; i < at_once; ++i) self->StartNext(batch);
     });
@@ -65,11 +69,17 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
     return std::move(batch->outcomes);
   }
 
+  bool CanTry(const StreamName& stream) const {
+    return !kill_.armed() && tries_ < kMostTriesAtOnce && !busy_.contains(stream);
+  }
+
   bool TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
-    if (kill_.armed() || tries_ >= kMostTriesAtOnce || busy_.contains({stream.vhost, stream.exchange})) return false;
+    const StreamName name{stream.vhost, stream.exchange};
+    if (!CanTry(name)) return false;
     ++tries_;
-    Start(stream, [self = shared_from_this(), done = std::move(done)](StreamOutcome outcome) {
+    Start(stream, [self = shared_from_this(), name, done = std::move(done)](StreamOutcome outcome) {
       --self->tries_;
+      self->tried_[name] = NowMs();
       done(std::move(outcome));
     });
     return true;
@@ -79,7 +89,9 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
   void StartNext(const std::shared_ptr<Batch>& batch) {
     while (batch->next < batch->streams.size()) {
       const StreamPlan& stream = batch->streams[batch->next++];
-      if (busy_.contains({stream.vhost, stream.exchange})) {
+      // What was done since the plan's observation makes its plan for this stream one for yesterday's cluster.
+      const StreamName name{stream.vhost, stream.exchange};
+      if (busy_.contains(name) || tried_.contains(name)) {
         const std::lock_guard lock(batch->mutex);
         ++batch->skipped;
         batch->done.notify_one();
@@ -110,7 +122,8 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
 
   NodePool& pool_;
   KillSwitch kill_;
-  std::set<StreamName> busy_;  ///< Under way.
+  std::set<StreamName> busy_;                 ///< Under way.
+  std::map<StreamName, std::int64_t> tried_;  ///< When a try ended; those since the last plan's observation.
   std::size_t tries_ = 0;
 };
 
@@ -132,6 +145,7 @@ Applier::~Applier() = default;
 std::vector<StreamOutcome> Applier::Apply(const Plan& plan, const std::function<bool()>& stopped) {
   return impl_->Apply(plan, stopped);
 }
+bool Applier::CanTry(const StreamName& stream) const { return impl_->CanTry(stream); }
 bool Applier::TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
   return impl_->TryApply(stream, std::move(done));
 }

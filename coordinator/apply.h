@@ -45,9 +45,12 @@ class Applier {
 
   /// Blocks until every stream with actions is done, or until `stopped` says so (asked ten times a second; what
   /// is under way then is abandoned). An action that takes more than 30 s fails its stream. A stream that
-  /// TryApply has under way is left out. Not on the pool's thread; one call at a time.
+  /// TryApply has under way, or has changed since the plan's observation, is left out. Not on the pool's thread; one
+  /// call at a time.
   std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped);
 
+  /// Whether TryApply would take the stream now. Pool's thread.
+  bool CanTry(const StreamName& stream) const;
   /// One stream, without blocking; `done` on the pool's thread. False, and nothing is done, while that stream or
   /// too many others are under way. Pool's thread.
   bool TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done);

@@ -36,6 +36,7 @@ void EventDesk::NoteUnbinding(const ClusterEvent& event) {
 }
 
 void EventDesk::ShardAtOnce(const PlanBasis& basis, const ClusterEvent& created) {
+  if (!applier_.CanTry({created.vhost, created.name})) return;
   const auto plan = PlanNewExchange(basis, created);
   if (!plan) return;
   (void)applier_.TryApply(*plan, [this](const StreamOutcome& outcome) {

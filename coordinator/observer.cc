@@ -23,12 +23,13 @@ std::optional<Plan> Observer::Look(Board::Failures& failures, EventSource* event
     history_.NoteUnbound(gone.vhost, gone.source, gone.queue, gone.routing_key);
   history_.Observe(*topology);
 
-  Sources sources = GatherSources(topology->parameters, options_.policies_dir);
+  Sources sources = files_.Gather(topology->parameters);
   auto unreachable = pool_.Probe(topology->nodes);
   auto basis = std::make_shared<PlanBasis>();
   basis->topology = std::move(*topology);
   basis->catalog = policies::Catalog::Build(sources.parameters);
   basis->limits = Limits(unreachable);
+  basis->limits.growth_only = !sources.complete;
   Plan plan = MakePlan(basis->catalog, basis->topology, basis->limits, history_);
 
   std::set<StreamName> busy;

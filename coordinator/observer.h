@@ -13,6 +13,7 @@
 #include "coordinator/event_desk.h"
 #include "coordinator/events.h"
 #include "coordinator/reconciler.h"
+#include "coordinator/sources.h"
 #include "shardmgr/plan/history.h"
 
 namespace warren::coordinator {
@@ -26,7 +27,8 @@ class Observer {
         board_(board),
         desk_(desk),
         client_(options.management),
-        credentials_(options.credentials_file) {}
+        credentials_(options.credentials_file),
+        files_(options.policies_dir) {}
 
   /// Reads the credentials file, and says what is wrong with it. kConfiguration.
   Result<void> Check() { return credentials_.Refresh(); }
@@ -50,6 +52,7 @@ class Observer {
   EventDesk& desk_;
   management::Client client_;
   CredentialsFile credentials_;
+  FileSources files_;
   History history_;
 };
 

@@ -29,15 +29,16 @@ Topology AroundNew(const Topology& topology, const Exchange& exchange, NameStyle
   for (const Exchange& own : topology.exchanges) {
     if (own.vhost == exchange.vhost && own.name.starts_with(kOwnExchanges)) around.exchanges.push_back(own);
   }
+  const std::string prefix = ShardNamePrefix(exchange.name, style);
   std::set<std::string_view> queues;
   for (const Queue& queue : topology.queues) {
-    if (queue.vhost != exchange.vhost || !ParseShardName(queue.name, exchange.name, style)) continue;
+    if (queue.vhost != exchange.vhost || !queue.name.starts_with(prefix)) continue;
     around.queues.push_back(queue);
     queues.insert(queue.name);
   }
   for (const Binding& binding : topology.bindings) {
     const bool of_before = binding.source == exchange.name;  // Of an exchange that had this name.
-    if (binding.vhost == exchange.vhost && !of_before && queues.contains(binding.destination))
+    if (!queues.empty() && binding.vhost == exchange.vhost && !of_before && queues.contains(binding.destination))
       around.bindings.push_back(binding);
   }
   return around;
@@ -46,7 +47,7 @@ Topology AroundNew(const Topology& topology, const Exchange& exchange, NameStyle
 bool OnlyAdds(const StreamPlan& plan) {
   return std::all_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) {
     return action.kind == ActionKind::kDeclareDeadLetterExchange || action.kind == ActionKind::kDeclareShard ||
-           action.kind == ActionKind::kBindShard;
+           action.kind == ActionKind::kBindShard || action.kind == ActionKind::kUnmarkDraining;
   });
 }
 

@@ -51,23 +51,34 @@ void Sources::Put(Parameter parameter) {
   parameters.push_back(std::move(parameter));
 }
 
-Sources GatherSources(const std::vector<Parameter>& global_parameters, const std::string& directory) {
+Sources FileSources::Gather(const std::vector<Parameter>& global_parameters) {
   Sources sources;
   sources.parameters = global_parameters;
-  if (directory.empty()) return sources;
-  const auto files = ListFiles(directory);
+  if (directory_.empty()) return sources;
+  const auto files = ListFiles(directory_);
+  std::map<std::string, std::vector<Parameter>> good;
   if (!files) {
     sources.problems.push_back(files.error());
-    return sources;
-  }
-  for (const fs::path& file : *files) {
-    auto parameters = ReadPolicies(file);
-    if (!parameters) {
-      sources.problems.push_back(parameters.error());
-      continue;
+    sources.complete = !last_good_.empty();
+    good = last_good_;
+  } else {
+    for (const fs::path& file : *files) {
+      const std::string path = file.string();
+      if (auto parameters = ReadPolicies(file)) {
+        good.emplace(path, *std::move(parameters));
+        continue;
+      } else {
+        sources.problems.push_back(parameters.error());
+      }
+      const auto before = last_good_.find(path);
+      sources.complete = sources.complete && before != last_good_.end();
+      if (before != last_good_.end()) good.insert(*before);
     }
-    for (Parameter& parameter : *parameters) sources.Put(std::move(parameter));
   }
+  for (const auto& [path, parameters] : good) {
+    for (const Parameter& parameter : parameters) sources.Put(parameter);
+  }
+  last_good_ = std::move(good);
   return sources;
 }
 

@@ -20,7 +20,7 @@ Result<std::vector<Parameter>> UserParameters(const Context& context) {
 }
 
 Result<std::vector<Parameter>> ReadPoliciesDirectory(const std::string& directory) {
-  coordinator::Sources sources = coordinator::GatherSources({}, directory);
+  coordinator::Sources sources = coordinator::FileSources(directory).Gather({});
   if (!sources.problems.empty()) return tl::unexpected(sources.problems.front());
   return std::move(sources.parameters);
 }

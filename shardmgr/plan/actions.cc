@@ -22,7 +22,7 @@ class ActionPlanner {
     } else {
       if (context_.plan.spec) AddWanted();
       // Repairs first: a shard that is to leave may be the one that makes a repair possible.
-      if (growing_ || !AddRepair()) AddRemovals();
+      if (!context_.limits.growth_only && (growing_ || !AddRepair())) AddRemovals();
     }
     AddDeletes();
   }
@@ -209,7 +209,7 @@ class ActionPlanner {
   }
 
   void AddDeletes() {
-    if (context_.limits.never_delete) return;
+    if (context_.limits.never_delete || context_.limits.growth_only) return;
     for (auto candidate = context_.candidates.rbegin(); candidate != context_.candidates.rend(); ++candidate) {
       if (candidate->shard.state != ShardState::kDraining || candidate->bound()) continue;
       if (!SeenEmptyTwice(context_, *candidate)) continue;

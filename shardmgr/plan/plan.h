@@ -152,11 +152,12 @@ struct StreamName {
 
 /// Bounds and circumstances that are not in the cluster.
 struct PlanLimits {
-  std::string own_username = "guest";           ///< The coordinator's user.
-  std::vector<std::string> known_users;         ///< Others whose password is known: local-usernames that can be served.
-  std::vector<std::string> unreachable_nodes;   ///< Running, but nothing may be placed there now.
-  std::size_t max_actions = 100'000;            ///< A plan never holds more; the rest is for the next round.
-  bool never_delete = false;                    ///< No plan deletes a queue.
+  std::string own_username = "guest";          ///< The coordinator's user.
+  std::vector<std::string> known_users;        ///< Others whose password is known: local-usernames that can be served.
+  std::vector<std::string> unreachable_nodes;  ///< Running, but nothing may be placed there now.
+  std::size_t max_actions = 100'000;           ///< A plan never holds more; the rest is for the next round.
+  bool never_delete = false;                   ///< No plan deletes a queue.
+  bool growth_only = false;  ///< Not all that users ask for is known: no plan unbinds or deletes anything.
   std::int64_t statistics_interval_ms = 5'000;  ///< The broker's (collect_statistics_interval): how old counts may be.
   std::int64_t stall_after_ms = 30'000;         ///< A drain whose counts stand still for longer is reported as stalled.
   std::vector<StreamName> remove;  ///< Streams without a policy whose shards are to be drained and deleted now.

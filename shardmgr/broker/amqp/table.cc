@@ -45,6 +45,12 @@ Table Table::FromJson(nlohmann::json object) {
   return table;
 }
 
+Table Table::FromJsonNarrow(nlohmann::json object) {
+  Table table = FromJson(std::move(object));
+  table.narrow_ = true;
+  return table;
+}
+
 amqp_table_t Table::view() const {
   entries_.clear();
   arrays_.clear();
@@ -75,6 +81,10 @@ amqp_field_value_t Table::ViewValue(const nlohmann::json& value) const {
     case nlohmann::json::value_t::number_unsigned:
       field.kind = AMQP_FIELD_KIND_I64;
       field.value.i64 = value.get<std::int64_t>();
+      if (const auto small = static_cast<std::int32_t>(field.value.i64); narrow_ && small == field.value.i64) {
+        field.kind = AMQP_FIELD_KIND_I32;
+        field.value.i32 = small;
+      }
       break;
     case nlohmann::json::value_t::number_float:
       field.kind = AMQP_FIELD_KIND_F64;

@@ -33,8 +33,12 @@ class Table {
   /// A JSON object as a table: strings 'S', booleans 't', integers 'l', doubles 'd', objects 'F',
   /// arrays 'A', null 'V'. Anything but an object gives an empty table.
   static Table FromJson(nlohmann::json object);
+  /// The same with integers as 'I' (32 bits) where they fit, as some client libraries write them: for naming a binding
+  /// that is there, whose arguments have to be the same to the type.
+  static Table FromJsonNarrow(nlohmann::json object);
 
   bool empty() const { return fields_.empty(); }
+  bool narrow_ = false;  ///< Integers that fit are written with 32 bits.
 
   /// A view for rabbitmq-c, valid until the next view() or change of this table, or its end.
   amqp_table_t view() const;

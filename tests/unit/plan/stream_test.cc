@@ -49,6 +49,16 @@ TEST(Status, AStreamThatCannotBePlannedStillShowsItsShards) {
   EXPECT_EQ(plan.streams.at(0).shards.size(), 3U);
 }
 
+TEST(Status, WhileNotAllIsKnownNothingIsTakenAway) {
+  WatchedCluster cluster = Converged(kTwo);
+  cluster.limits.growth_only = true;
+  cluster.Converge(CatalogOf(R"({"shards-per-node": 1, "queue": {"arguments": {"x-message-ttl": 5}}})"));
+  EXPECT_EQ(Bound(cluster), 6U);
+  EXPECT_EQ(cluster.topology.queues.size(), 6U);
+  cluster.Converge(CatalogOf(R"({"shards-per-node": 3})"));
+  EXPECT_EQ(Bound(cluster), 9U);
+}
+
 TEST(Status, WithoutDeletionATemplateIsNotRolled) {
   WatchedCluster cluster = Converged(kOne);
   cluster.limits.never_delete = true;
