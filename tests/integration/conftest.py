@@ -83,6 +83,14 @@ def programs(request, tmp_path):
     yield from _programs(request, tmp_path)
 
 
+@pytest.fixture
+def ctl(cluster, clean, programs):  # pylint: disable=redefined-outer-name,unused-argument
+    """ctl(*arguments) runs warrenctl on the clean cluster; see Programs.ctl."""
+    def run(*arguments, **options):
+        return programs.ctl(cluster, *arguments, **options)
+    return run
+
+
 @pytest.fixture(scope="module")
 def module_programs(request, tmp_path_factory):
     """Starts programs of ours that serve all tests of the module."""

@@ -9,14 +9,6 @@ import pytest
 EXCHANGE = "shard.logs_stream"
 
 
-@pytest.fixture(name="ctl")
-def fixture_ctl(cluster, clean, programs):  # pylint: disable=unused-argument
-    """ctl(*arguments) runs warrenctl on the clean cluster."""
-    def run(*arguments, **options):
-        return programs.ctl(cluster, *arguments, **options)
-    return run
-
-
 def table(ctl, *command):
     """The rows of a list command."""
     result = ctl("--formatter", "json", *command)

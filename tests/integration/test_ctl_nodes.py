@@ -14,14 +14,6 @@ CLUSTER_STATISTICS_MS = 1000
 EXCHANGE = "shard.web"
 
 
-@pytest.fixture(name="ctl")
-def fixture_ctl(cluster, clean, programs):  # pylint: disable=unused-argument
-    """ctl(*arguments) runs warrenctl on the clean cluster."""
-    def run(*arguments, **options):
-        return programs.ctl(cluster, *arguments, **options)
-    return run
-
-
 @pytest.fixture(name="stream")
 def fixture_stream(clean):
     """A stream with two shards on each node."""

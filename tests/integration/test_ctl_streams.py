@@ -19,14 +19,6 @@ QUICK = ("--statistics-interval", "1s")
 EXCHANGE = "shard.web"
 
 
-@pytest.fixture(name="ctl")
-def fixture_ctl(cluster, clean, programs):  # pylint: disable=unused-argument
-    """ctl(*arguments) runs warrenctl on the clean cluster."""
-    def run(*arguments, **options):
-        return programs.ctl(cluster, *arguments, **options)
-    return run
-
-
 @pytest.fixture(name="stream")
 def fixture_stream(clean, ctl):
     """stream(shards, **definition) makes EXCHANGE a stream with that many shards."""

@@ -16,14 +16,6 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(name="ctl")
-def fixture_ctl(cluster, clean, programs):  # pylint: disable=unused-argument
-    """ctl(*arguments) runs warrenctl on the clean cluster."""
-    def run(*arguments, **options):
-        return programs.ctl(cluster, *arguments, **options)
-    return run
-
-
 @pytest.fixture(name="write")
 def fixture_write(tmp_path):
     """write(value) makes a file of text or JSON; returns its path."""
