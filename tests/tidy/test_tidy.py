@@ -215,6 +215,20 @@ def test_every_package_is_explained():
               for name in sorted(explained - set(packages))])
 
 
+def test_every_condition_is_explained_to_operators():
+    """Reasons are the only capitalised words that stand alone in a literal there."""
+    reasons = set()
+    for path in files(("shardmgr/plan", "coordinator"), (".cc",)):
+        if os.path.dirname(path) in ("shardmgr/plan", "coordinator"):
+            reasons |= set(re.findall(r'"([A-Z][a-z]+(?:[A-Z][a-z]+)+)"', without_comments(read(path))))
+        if path == "shardmgr/plan/conditions.cc":
+            reasons |= set(re.findall(r'"([A-Z][a-z]+)"', without_comments(read(path))))
+    explained = set(re.findall(r"`([A-Z][A-Za-z]+)`", read("docs/operations.md").split("## What each condition means")[1]))
+    assert len(reasons) > 20
+    report([f"docs/operations.md does not explain {reason}" for reason in sorted(reasons - explained)]
+           + [f"docs/operations.md explains {reason}, which nothing says" for reason in sorted(explained - reasons)])
+
+
 PROGRAMS = ("warren-coordinator", "warrenctl", "warren-proxy", "warren-worker")
 
 
