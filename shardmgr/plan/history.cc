@@ -17,6 +17,7 @@ constexpr std::int64_t kGoneMs = 600'000;
 
 using QueueKey = std::pair<std::string_view, std::string_view>;
 using KeysByExchange = std::map<std::string, std::set<std::string>>;
+const KeysByExchange kNoKeys;
 
 /// Of each queue the bindings that feed it: all but those to the default exchange and to the marker.
 std::map<QueueKey, KeysByExchange> Feeds(const Topology& observed) {
@@ -38,6 +39,15 @@ void NoteKeys(QueueHistory& history, const KeysByExchange& keys) {
   }
   history.keys = keys;
   if (!keys.contains(history.place_lost_on)) history.place_lost_on.clear();
+}
+
+/// A queue of another make is another queue, whoever declared it under this name.
+void NoteServed(QueueHistory& history, const Queue& queue, const KeysByExchange& keys) {
+  std::string make = queue.type + (queue.durable ? " durable " : " transient ");
+  make += queue.arguments.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  if (make != history.make) history.served.clear();
+  history.make = std::move(make);
+  for (const auto& [exchange, unused] : keys) history.served.insert(exchange);
 }
 
 void NoteBound(QueueHistory& history, std::int64_t now_ms) {
@@ -100,7 +110,9 @@ void History::Observe(const Topology& observed) {
     QueueHistory history = Recall(key);
     history.node = queue.node;
     const auto fed = feeds.find({queue.vhost, queue.name});
-    NoteKeys(history, fed == feeds.end() ? KeysByExchange{} : fed->second);
+    const KeysByExchange& keys = fed == feeds.end() ? kNoKeys : fed->second;
+    NoteServed(history, queue, keys);
+    NoteKeys(history, keys);
     if (fed != feeds.end()) {
       NoteBound(history, now_ms);
     } else {

@@ -37,6 +37,8 @@ struct QueueHistory {
   std::string was_on;              ///< Where a queue of the same name was that is gone; empty: none is remembered.
   std::int64_t gone_since_ms = 0;  ///< It is not there any more; kept for ten minutes.
   std::map<std::string, std::set<std::string>> keys;  ///< Routing keys of its bindings, by exchange.
+  std::string make;                                   ///< Type, durability and arguments.
+  std::set<std::string> served;                       ///< Exchanges it was seen bound to since it is of this make.
 };
 
 class History {

@@ -105,12 +105,18 @@ void JudgeElsewhere(Candidate& candidate) {
   }
 }
 
-/// A queue of another make is Warren's own, of an earlier template, where it is bound or marked.
-void JudgeDifferent(Candidate& candidate) {
+/// Whether a queue of another make is Warren's own, of an earlier template: it is bound or marked, or was bound before
+/// somebody took its binding away or deleted its exchange.
+bool IsOwn(const StreamContext& context, const Candidate& candidate) {
+  return candidate.bound() || !candidate.markers.empty() ||
+         (candidate.history != nullptr && candidate.history->served.contains(context.plan.exchange));
+}
+
+void JudgeDifferent(const StreamContext& context, Candidate& candidate) {
   if (candidate.bound()) {
     candidate.repair = Repair::kTemplate;
     SetState(candidate, ShardState::kOutdated, candidate.differences);
-  } else if (!candidate.markers.empty()) {
+  } else if (IsOwn(context, candidate)) {
     SetState(candidate, ShardState::kDraining, "it is declared again by the new template: " + candidate.differences);
   } else {
     SetState(candidate, ShardState::kConflict, candidate.differences);
@@ -126,7 +132,7 @@ void JudgeWanted(const StreamContext& context, Candidate& candidate) {
                                : SetState(candidate, ShardState::kDown, node_why());
   }
   if (candidate.down) return SetState(candidate, ShardState::kDown, WhyDown(context, candidate));
-  if (!candidate.differences.empty()) return JudgeDifferent(candidate);
+  if (!candidate.differences.empty()) return JudgeDifferent(context, candidate);
   if (IsElsewhere(candidate)) return JudgeElsewhere(candidate);
   if (candidate.bound()) {
     const bool led_elsewhere = !candidate.queue->node.empty() && candidate.queue->node != candidate.shard.node;
@@ -142,7 +148,7 @@ void JudgeUnwanted(const StreamContext& context, Candidate& candidate, std::stri
   if (candidate.down) return SetState(candidate, ShardState::kDown, why + "; " + WhyDown(context, candidate));
   if (!context.plan.spec && !context.removing) return SetState(candidate, ShardState::kOrphaned, std::move(why));
   // Warren marks a queue of another make before it unbinds it; one that is neither bound nor marked is somebody's.
-  const bool stranger = !candidate.differences.empty() && !candidate.bound() && candidate.markers.empty();
+  const bool stranger = !candidate.differences.empty() && !IsOwn(context, candidate);
   if (stranger) return SetState(candidate, ShardState::kConflict, candidate.differences);
   const bool retain = context.plan.spec && context.spec().on_remove == OnRemove::kRetain;
   const bool keep = retain || context.limits.never_delete;

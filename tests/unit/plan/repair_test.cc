@@ -229,5 +229,26 @@ TEST(Binds, GoBeforeADeclareThatMayBeRefusedWhileTheExchangeHasNoShard) {
   EXPECT_EQ(actions[3].kind, ActionKind::kBindShard);
 }
 
+TEST(Roll, AShardThatLostItsBindingBeforeItsTurnIsStillWarrens) {
+  WatchedCluster cluster = Converged(kOne);
+  cluster.Look(CatalogOf(kOne));
+  cluster.topology.bindings.clear();  // Somebody deleted the exchange and declared it again.
+  const auto changed = CatalogOf(R"({"queue": {"arguments": {"x-message-ttl": 5}}})");
+  const Plan plan = cluster.Look(changed);
+  EXPECT_FALSE(FindCondition(plan.streams.at(0), "QueueConflict"));
+  EXPECT_EQ(FindShard(plan, ShardName("shard.x", "r1@h", 0)).state, ShardState::kDraining);
+  cluster.Converge(changed);
+  for (const Queue& queue : cluster.topology.queues) EXPECT_TRUE(queue.arguments.contains("x-message-ttl"));
+}
+
+TEST(Roll, AQueueThatSomebodyDeclaredInPlaceOfAShardIsNotWarrens) {
+  WatchedCluster cluster = Converged(kOne);
+  cluster.Look(CatalogOf(kOne));
+  const std::string name = ShardName("shard.x", "r1@h", 0);
+  std::erase_if(cluster.topology.bindings, [&](const Binding& binding) { return binding.destination == name; });
+  FindQueue(cluster.topology, name)->arguments = {{"x-max-length", 1}};
+  EXPECT_EQ(FindShard(cluster.Look(CatalogOf(kOne)), name).state, ShardState::kConflict);
+}
+
 }  // namespace
 }  // namespace warren
