@@ -228,10 +228,16 @@ class ActionPlanner {
 
 }  // namespace
 
+std::int64_t CountsAgeMs(const StreamContext& context, const Candidate& candidate) {
+  constexpr std::int64_t kQuorumReportMs = 5'000;
+  const bool quorum = candidate.queue != nullptr && candidate.queue->type == "quorum";
+  return std::max(context.cluster.counts_age_ms(), quorum ? kQuorumReportMs : 0);
+}
+
 bool SeenEmptyTwice(const StreamContext& context, const Candidate& candidate) {
   const QueueHistory* history = candidate.history;
   return history != nullptr && history->empty_since_ms > 0 &&
-         context.cluster.observed_at_ms() - history->empty_since_ms >= context.cluster.counts_age_ms();
+         context.cluster.observed_at_ms() - history->empty_since_ms >= CountsAgeMs(context, candidate);
 }
 
 std::size_t PlanActions(StreamContext& context, const BindingChoice& binding, std::size_t budget) {

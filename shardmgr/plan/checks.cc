@@ -51,8 +51,8 @@ void CheckUser(StreamContext& context) {
 /// Two would look after the same queues.
 void CheckShardingPlugin(StreamContext& context) {
   if (context.spec().names != NameStyle::kSharding) return;
-  const BrokerPolicy* policy = context.vhost.FindPolicy(context.exchange.policy);
-  if (policy == nullptr || !policy->definition.is_object() || !policy->definition.contains("shards-per-node")) return;
+  const BrokerPolicy* policy = PluginPolicy(context.vhost, context.exchange);
+  if (policy == nullptr) return;
   Block(context.plan, "ShardingPluginActive",
         fmt::format("policy '{}' still has the rabbitmq_sharding plugin look after exchange '{}'; its queues are taken "
                     "over once that is gone: rabbitmqctl clear_policy -p '{}' '{}'",
@@ -72,6 +72,13 @@ void CheckNames(StreamContext& context) {
 }
 
 }  // namespace
+
+const BrokerPolicy* PluginPolicy(const VhostIndex& vhost, const Exchange& exchange) {
+  const BrokerPolicy* policy = vhost.FindPolicy(exchange.policy);
+  const bool its =
+      policy != nullptr && policy->definition.is_object() && policy->definition.contains("shards-per-node");
+  return its ? policy : nullptr;
+}
 
 void Block(StreamPlan& plan, std::string reason, std::string message) {
   plan.conditions.push_back({ConditionType::kDegraded, std::move(reason), std::move(message), true});

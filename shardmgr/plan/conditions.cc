@@ -241,7 +241,7 @@ void FindNextLook(StreamContext& context) {
     const Queue& queue = *candidate.queue;
     if (queue.ready.value_or(1) + queue.unacked.value_or(1) + queue.consumers.value_or(1) > 0) continue;
     const std::int64_t from = candidate.history->empty_since_ms;
-    const std::int64_t due = from > 0 ? from + context.cluster.counts_age_ms() : context.cluster.observed_at_ms();
+    const std::int64_t due = from > 0 ? from + CountsAgeMs(context, candidate) : context.cluster.observed_at_ms();
     auto& next = context.plan.next_look_ms;
     next = next ? std::min(*next, due) : due;
   }

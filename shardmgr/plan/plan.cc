@@ -52,14 +52,27 @@ class Planner {
       const Exchange* exchange = vhost.FindExchange(name);
       if (exchange != nullptr && resolution) continue;
       if (exchange == nullptr && !vhost.BindingsFrom(name).empty()) continue;
-      const bool own = style == NameStyle::kStream ||
-                       (resolution && resolution->spec && resolution->spec->names == NameStyle::kSharding);
-      if (!own || IsPlanned(vhost_name, name)) continue;
       Exchange gone;
       gone.vhost = vhost_name;
       gone.name = name;
-      Add(vhost, exchange != nullptr ? *exchange : gone, resolution ? &*resolution : nullptr, exchange == nullptr);
+      const Exchange& of = exchange != nullptr ? *exchange : gone;
+      const policies::Resolution* by = resolution ? &*resolution : nullptr;
+      if (IsOwn(vhost, of, style, by) && !IsPlanned(vhost_name, name)) Add(vhost, of, by, exchange == nullptr, style);
     }
+  }
+
+  /// Queues with the plugin's names are Warren's business where a definition says so, or where somebody wants them to
+  /// be removed and the plugin does not look after them.
+  bool IsOwn(const VhostIndex& vhost, const Exchange& exchange, NameStyle style,
+             const policies::Resolution* resolution) const {
+    if (style == NameStyle::kStream) return true;
+    if (resolution != nullptr) return resolution->spec && resolution->spec->names == NameStyle::kSharding;
+    return IsToBeRemoved(exchange) && PluginPolicy(vhost, exchange) == nullptr;
+  }
+
+  bool IsToBeRemoved(const Exchange& exchange) const {
+    const auto& remove = limits_.remove;
+    return std::find(remove.begin(), remove.end(), StreamName{exchange.vhost, exchange.name}) != remove.end();
   }
 
   bool IsPlanned(std::string_view vhost, std::string_view exchange) const {
@@ -67,7 +80,8 @@ class Planner {
     return !streams_.empty() && same(streams_.back());
   }
 
-  void Add(const VhostIndex& vhost, const Exchange& exchange, const policies::Resolution* resolution, bool gone) {
+  void Add(const VhostIndex& vhost, const Exchange& exchange, const policies::Resolution* resolution, bool gone,
+           NameStyle left_behind = NameStyle::kStream) {
     StreamPlan plan;
     plan.vhost = exchange.vhost;
     plan.exchange = exchange.name;
@@ -77,15 +91,14 @@ class Planner {
       plan.spec = resolution->spec;
     }
     if (resolution != nullptr && !plan.spec) AddUnresolved(plan, *resolution);
-    Fill(vhost, exchange, gone, plan);
+    Fill(vhost, exchange, gone, left_behind, plan);
     budget_ -= plan.actions.size();
     streams_.push_back(std::move(plan));
   }
 
-  void Fill(const VhostIndex& vhost, const Exchange& exchange, bool gone, StreamPlan& plan) {
-    const auto& remove = limits_.remove;
-    const bool named = std::find(remove.begin(), remove.end(), StreamName{plan.vhost, plan.exchange}) != remove.end();
-    StreamContext context{cluster_, vhost, exchange, limits_, history_, plan, gone, named && plan.orphaned(), {}};
+  void Fill(const VhostIndex& vhost, const Exchange& exchange, bool gone, NameStyle left_behind, StreamPlan& plan) {
+    const bool removing = plan.orphaned() && IsToBeRemoved(exchange);
+    StreamContext context{cluster_, vhost, exchange, limits_, history_, plan, gone, removing, left_behind, {}};
     if (Blocked(plan) || (plan.spec && !gone && !CheckExchangeType(context))) {
       ListShards(context);
       return Summarise(context, 0);

@@ -58,11 +58,12 @@ struct StreamContext {
   const History& history;
   StreamPlan& plan;
   bool exchange_gone = false;
-  bool removing = false;              ///< All shards are to go: PlanLimits::remove.
-  std::vector<Candidate> candidates;  ///< Index-major, then by node.
+  bool removing = false;                       ///< All shards are to go: PlanLimits::remove.
+  NameStyle left_behind = NameStyle::kStream;  ///< Of the shards of a stream without a spec.
+  std::vector<Candidate> candidates;           ///< Index-major, then by node.
 
   const StreamSpec& spec() const { return *plan.spec; }
-  NameStyle style() const { return plan.spec ? plan.spec->names : NameStyle::kStream; }
+  NameStyle style() const { return plan.spec ? plan.spec->names : left_behind; }
 };
 
 /// The key for shards of one stream.
@@ -81,6 +82,9 @@ QueueTemplate CompleteTemplate(const StreamSpec& spec);
 /// Where the queue is not what the template says; empty when it is. Arguments beyond the template's count, too:
 /// a declare with the template's alone would be refused (AMQP 406).
 std::string Differences(const Queue& queue, const QueueTemplate& wanted);
+
+/// The broker's policy by which the rabbitmq_sharding plugin looks after the exchange; null: none.
+const BrokerPolicy* PluginPolicy(const VhostIndex& vhost, const Exchange& exchange);
 
 void Block(StreamPlan& plan, std::string reason, std::string message);
 bool Blocked(const StreamPlan& plan);
@@ -101,6 +105,9 @@ std::size_t PlanActions(StreamContext& context, const BindingChoice& binding, st
 void ForecastMovedKeys(StreamContext& context);
 void Summarise(StreamContext& context, std::size_t left_out);
 
+/// How far two looks at a shard's counts have to be apart so that the second is newer than the first. A quorum queue
+/// reports its own every five seconds, whatever the broker's interval is. Milliseconds.
+std::int64_t CountsAgeMs(const StreamContext& context, const Candidate& candidate);
 /// Whether the last of two looks that find a draining shard empty has been taken: it may be deleted.
 bool SeenEmptyTwice(const StreamContext& context, const Candidate& candidate);
 

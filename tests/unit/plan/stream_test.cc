@@ -6,6 +6,18 @@
 namespace warren {
 namespace {
 
+TEST(Names, ShardsWithThePluginsNamesGoWhenTheyAreToBeRemoved) {
+  WatchedCluster cluster = Converged(R"({"names": "sharding"})");
+  const auto nothing = policies::Catalog::Build({});
+  cluster.limits.remove = {{"/", "shard.x"}};
+  cluster.topology.exchanges[0].policy = "plugin";
+  cluster.topology.policies = {{"/", "plugin", {{"shards-per-node", 2}}}};
+  EXPECT_TRUE(cluster.Look(nothing).streams.empty());  // The plugin looks after them.
+  cluster.topology.policies.clear();
+  cluster.Converge(nothing);
+  EXPECT_TRUE(cluster.topology.queues.empty());
+}
+
 TEST(Names, ShardsOfTheOwnStyleAreDrainedOncePluginNamesAreWanted) {
   WatchedCluster cluster = Converged(kOne);
   const auto sharding = CatalogOf(R"({"names": "sharding"})");
