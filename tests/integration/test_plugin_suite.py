@@ -185,6 +185,24 @@ def test_a_modulus_exchange_comes_over_with_its_messages_when_the_policy_is_clea
         assert not traffic.publisher.returned
 
 
+def test_another_style_of_names_leaves_the_plugins_queues_alone_and_drains_warrens_own(cluster, clean, coordinator, names):
+    clean.declare_exchange(EXCHANGE)
+    define(clean, shards_per_node=1, names="sharding")
+    wait_ready(coordinator, EXCHANGE, names(1, "sharding"))
+    with Traffic(cluster, EXCHANGE) as traffic:
+        traffic.wait_confirmed()
+        define(clean, shards_per_node=1)
+        assert "sharding: " in wait_condition(coordinator, EXCHANGE, "ShardingQueues")
+        clean.wait_shards_bound(EXCHANGE, names(1) | names(1, "sharding"))
+        for name in names(1) | names(1, "sharding"):
+            traffic.wait_received_from(name)
+        define(clean, shards_per_node=1, names="sharding")
+        wait_ready(coordinator, EXCHANGE, names(1, "sharding"))
+        assert not clean.shards(EXCHANGE)
+        traffic.finish()
+        assert not traffic.publisher.returned
+
+
 def test_shards_that_the_plugin_left_behind_are_drained(cluster, clean, coordinator, names):
     shard_by_plugin(cluster, clean, names, "x-modulus-hash", 3)
     clean.put("policies/%2F/plugin", {"pattern": PATTERN, "apply-to": "exchanges",
