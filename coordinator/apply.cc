@@ -17,6 +17,7 @@ namespace {
 constexpr std::size_t kStreamsAtOnce = 32;
 constexpr std::size_t kMostTriesAtOnce = 32;
 constexpr std::chrono::milliseconds kStopCheck{100};
+constexpr std::chrono::seconds kPatience{3};
 
 /// See kKillVariable.
 class KillSwitch {
@@ -43,6 +44,8 @@ struct Batch {
   std::mutex mutex;
   std::condition_variable done;
   std::vector<StreamOutcome> outcomes;
+  bool all_begun = false;
+  bool left = false;  // Nobody waits for it any more.
 };
 
 }  // namespace
@@ -50,7 +53,7 @@ struct Batch {
 /// Everything but Apply on the pool's thread.
 class Applier::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  explicit Impl(NodePool& pool) : pool_(pool) {}
+  Impl(NodePool& pool, std::function<void(const StreamOutcome&)> on_late) : pool_(pool), on_late_(std::move(on_late)) {}
 
   std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped) {
     auto batch = std::make_shared<Batch>();
@@ -65,7 +68,12 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
       for (std::size_t i = 0; i < at_once; ++i) self->StartNext(batch);
     });
     std::unique_lock lock(batch->mutex);
-    while (batch->outcomes.size() + batch->skipped < total && !stopped()) batch->done.wait_for(lock, kStopCheck);
+    const auto patience = std::chrono::steady_clock::now() + kPatience;
+    while (batch->outcomes.size() + batch->skipped < total && !stopped()) {
+      if (batch->all_begun && !kill_.armed() && std::chrono::steady_clock::now() >= patience) break;
+      batch->done.wait_for(lock, kStopCheck);
+    }
+    batch->left = true;
     return std::move(batch->outcomes);
   }
 
@@ -97,15 +105,25 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
         batch->done.notify_one();
         continue;
       }
-      return Start(stream, [self = shared_from_this(), batch](StreamOutcome outcome) {
-        {
-          const std::lock_guard lock(batch->mutex);
-          batch->outcomes.push_back(std::move(outcome));
-        }
-        batch->done.notify_one();
+      return Start(stream, [self = shared_from_this(), name, batch](StreamOutcome outcome) {
+        self->Take(name, *batch, std::move(outcome));
         self->StartNext(batch);
       });
     }
+    const std::lock_guard lock(batch->mutex);
+    batch->all_begun = true;
+  }
+
+  void Take(const StreamName& name, Batch& batch, StreamOutcome outcome) {
+    {
+      const std::lock_guard lock(batch.mutex);
+      if (!batch.left) {
+        batch.outcomes.push_back(std::move(outcome));
+        return batch.done.notify_one();
+      }
+    }
+    tried_[name] = NowMs();
+    if (on_late_) on_late_(outcome);
   }
 
   void Start(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
@@ -121,6 +139,7 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   NodePool& pool_;
+  const std::function<void(const StreamOutcome&)> on_late_;
   KillSwitch kill_;
   std::set<StreamName> busy_;                 ///< Under way.
   std::map<StreamName, std::int64_t> tried_;  ///< When a try ended; those since the last plan's observation.
@@ -140,7 +159,8 @@ std::size_t StreamOutcome::succeeded() const {
   return count;
 }
 
-Applier::Applier(NodePool& pool) : impl_(std::make_shared<Impl>(pool)) {}
+Applier::Applier(NodePool& pool, std::function<void(const StreamOutcome&)> on_late)
+    : impl_(std::make_shared<Impl>(pool, std::move(on_late))) {}
 Applier::~Applier() = default;
 std::vector<StreamOutcome> Applier::Apply(const Plan& plan, const std::function<bool()>& stopped) {
   return impl_->Apply(plan, stopped);

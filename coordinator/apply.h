@@ -40,11 +40,13 @@ inline constexpr const char* kKillVariable = "WARREN_TEST_KILL_AFTER_ACTIONS";
 
 class Applier {
  public:
-  explicit Applier(NodePool& pool);
+  /// `on_late`: with what became of a stream that Apply did not wait for. Pool's thread.
+  explicit Applier(NodePool& pool, std::function<void(const StreamOutcome&)> on_late = {});
   ~Applier();  ///< After the pool's.
 
-  /// Blocks until every stream with actions is done, or until `stopped` says so (asked ten times a second; what
-  /// is under way then is abandoned). An action that takes more than 30 s fails its stream. A stream that
+  /// Blocks until every stream with actions is done, or all but a few that have been at it for three seconds (one slow
+  /// stream must not hold up the others; it goes on), or until `stopped` says so (asked ten times a second; what is
+  /// under way then is abandoned). An action that takes more than 30 s fails its stream. A stream that
   /// TryApply has under way, or has changed since the plan's observation, is left out. Not on the pool's thread; one
   /// call at a time.
   std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped);

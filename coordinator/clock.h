@@ -1,15 +1,13 @@
-// The wall clock as the coordinator's values carry it.
+// The clock as the coordinator's values carry it.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
+
+#include "shardmgr/broker/clock.h"
 
 namespace warren::coordinator {
 
-/// Unix time in milliseconds.
-inline std::int64_t NowMs() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
+/// Unix time in milliseconds that never steps; see UnixNowMs.
+inline std::int64_t NowMs() { return UnixNowMs(); }
 
 }  // namespace warren::coordinator

@@ -1,6 +1,8 @@
 // See event_desk.h.
 #include "coordinator/event_desk.h"
 
+#include <algorithm>
+
 #include "shardmgr/plan/naming.h"
 
 namespace warren::coordinator {
@@ -28,7 +30,10 @@ void EventDesk::NoteUnbinding(const ClusterEvent& event) {
   if (!event.to_queue || !IsShardName(event.destination)) return;
   Unbound unbound{event.vhost, event.source, event.destination, event.routing_key};
   const std::lock_guard lock(mutex_);
-  if (const auto own = expected_.find(unbound); own != expected_.end()) {
+  const auto now = Clock::now();
+  const auto [first, last] = expected_.equal_range(unbound);
+  const auto own = std::find_if(first, last, [&](const auto& entry) { return entry.second >= now; });
+  if (own != last) {
     expected_.erase(own);
   } else if (unbindings_.size() < kMostUnbindings) {
     unbindings_.push_back(std::move(unbound));

@@ -48,6 +48,8 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
     const auto here = [&](const amqp::Endpoint& endpoint) { return connection->endpoint() == endpoint; };
     // A good connection stays; the list is news for the next.
     if (connection && std::any_of(endpoints_.begin(), endpoints_.end(), here)) return;
+    if (cause_ == Cause::kNone)
+      Lost(Cause::kConnection, "the node that they came from is none of the running ones now");
     Relink();
   }
 

@@ -22,6 +22,7 @@ using program::OptionKind;
 using program::Parsed;
 
 constexpr std::chrono::seconds kStopPatience{3};
+constexpr std::chrono::seconds kLongestEnd{5};
 
 program::OptionSet Options() {
   using namespace program;  // NOLINT: the names of option groups.
@@ -134,6 +135,11 @@ int RunUntilSignal(Reconciler& reconciler) {
   program::NotifyReady();
   io.run();
   program::NotifyStopping();
+  // What still waits for somebody else (a request, a host name) holds nothing worth saving.
+  std::thread([] {
+    std::this_thread::sleep_for(kLongestEnd);
+    std::_Exit(0);
+  }).detach();
   reconciler.Stop();
   if (ended.get_future().wait_for(kStopPatience) != std::future_status::ready) {
     // It waits for an answer of the management API that does not come; it holds nothing worth saving.

@@ -16,6 +16,8 @@ namespace {
 
 constexpr const char* kProbeVhost = "/";
 constexpr int kProbeAttempts = 2;
+constexpr std::chrono::seconds kShortLife{1};
+using Clock = std::chrono::steady_clock;
 
 bool Answered(const Error& error) {
   return error.code == ErrorCode::kUnauthorized || error.code == ErrorCode::kForbidden ||
@@ -93,6 +95,7 @@ class NodePool::Impl {
   struct Entry {
     std::shared_ptr<amqp::Connection> connection;
     bool open = false;
+    Clock::time_point opened_at;
     std::uint64_t attempt = 0;
     std::vector<OnConnection> waiting;
   };
@@ -122,6 +125,7 @@ class NodePool::Impl {
     Entry& entry = entries_[key];
     if (entry.attempt != attempt) return;
     entry.open = true;
+    entry.opened_at = Clock::now();
     ++open_;
     Answer(key, entry.connection);
   }
@@ -140,7 +144,9 @@ class NodePool::Impl {
     entry.connection = nullptr;
     const std::string who = key.user.empty() ? "" : ", user '" + key.user + "'";
     Answer(key, tl::unexpected(error.Within("node " + key.node + who)));
-    if (was_open && key.user.empty() && !closing_ && options_.on_node_lost) options_.on_node_lost(key.node);
+    const bool lived = Clock::now() - entry.opened_at >= kShortLife;  // Else it takes connections and drops them.
+    const bool ours = closing_ || !nodes_.contains(key.node);
+    if (was_open && lived && key.user.empty() && !ours && options_.on_node_lost) options_.on_node_lost(key.node);
   }
 
   void Answer(const Key& key, const Result<std::shared_ptr<amqp::Connection>>& result) {

@@ -16,20 +16,33 @@ using program::LogLevel;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr int kMostRounds = 50;
-constexpr int kMostRereads = 4;  // How often a plan that was carried out may still be observed unchanged.
-constexpr int kMostLooks = 20;   // Of --once, at drains that go on.
+constexpr int kMostRounds = 5'000;  // A cluster that changes as fast as it is put right is left for the next run.
+constexpr int kMostRereads = 4;     // How often a plan that was carried out may still be observed unchanged.
+constexpr int kMostLooks = 20;      // Of --once, at drains that go on.
 constexpr milliseconds kRereadPause{250};
 constexpr milliseconds kShortestLook{100};
 constexpr milliseconds kDrainTimeout{5'000};
 constexpr milliseconds kShortestCheck{1'000}, kLongestCheck{30'000};  // Of the subscription to events.
 
-std::vector<std::string> ActionLines(const Plan& plan) {
-  std::vector<std::string> lines;
+using Lines = std::map<StreamName, std::vector<std::string>>;
+
+Lines ActionLines(const Plan& plan) {
+  Lines lines;
   for (const StreamPlan& stream : plan.streams) {
-    for (const Action& action : stream.actions) lines.push_back(stream.vhost + '\0' + action.ToString());
+    for (const Action& action : stream.actions) lines[{stream.vhost, stream.exchange}].push_back(action.ToString());
   }
   return lines;
+}
+
+/// Streams that failed in this run are not tried again with the same actions: others may go on for many rounds.
+Plan Without(Plan plan, const Lines& failed) {
+  const Lines lines = ActionLines(plan);
+  for (StreamPlan& stream : plan.streams) {
+    const StreamName name{stream.vhost, stream.exchange};
+    const auto before = failed.find(name);
+    if (before != failed.end() && lines.contains(name) && lines.at(name) == before->second) stream.actions.clear();
+  }
+  return plan;
 }
 
 /// "declare-shard 6, bind-shard 6"
@@ -98,8 +111,8 @@ class Reconciler::Impl {
   PoolOptions WatchedPool();
   EventHandlers Ears();
   RunReport Converge(EventSource* events);
-  void ApplyPlan(const Plan& plan, RunReport& report);
-  void Tell(const StreamOutcome& outcome);
+  void ApplyPlan(const Plan& plan, RunReport& report, Lines& failed);
+  void Tell(const StreamOutcome& outcome, bool news = true);
   void NoteRebounds(const StreamOutcome& outcome);
   milliseconds UntilNextLook() const;
 
@@ -115,7 +128,10 @@ class Reconciler::Impl {
   std::optional<std::int64_t> next_look_ms_;  ///< When the last plan wants the next one, Unix time; unset: it does not.
   management::Client drain_client_{WithTimeout(options_.management, kDrainTimeout)};
   NodePool pool_{WatchedPool()};
-  Applier applier_{pool_};
+  Applier applier_{pool_, [this](const StreamOutcome& outcome) {
+                     Tell(outcome);
+                     waker_.Event();
+                   }};
   EventDesk desk_{applier_, waker_, [this](const StreamOutcome& outcome) { Tell(outcome); }};
   EventSource events_{pool_.executor(),
                       {options_.pool.credentials, options_.pool.tls_ca_file,
@@ -145,7 +161,8 @@ EventHandlers Reconciler::Impl::Ears() {
               }};
 }
 
-void Reconciler::Impl::Tell(const StreamOutcome& outcome) {
+/// `news`: a failure that was not told before.
+void Reconciler::Impl::Tell(const StreamOutcome& outcome, bool news) {
   if (on_applied_) on_applied_(outcome);
   const std::string done = Summary(outcome);
   if (!done.empty()) {
@@ -155,9 +172,11 @@ void Reconciler::Impl::Tell(const StreamOutcome& outcome) {
   }
   const ActionOutcome* failure = outcome.failure();
   if (failure == nullptr) return;
-  journal_.Add({NowMs(), "apply-failed", outcome.vhost, outcome.exchange,
-                failure->action + ": " + failure->result.error().ToString()});
-  Log(LogLevel::kWarning, "stream not applied in full", failure->result.error(),
+  if (news) {
+    journal_.Add({NowMs(), "apply-failed", outcome.vhost, outcome.exchange,
+                  failure->action + ": " + failure->result.error().ToString()});
+  }
+  Log(news ? LogLevel::kWarning : LogLevel::kDebug, "stream not applied in full", failure->result.error(),
       {{"vhost", outcome.vhost}, {"exchange", outcome.exchange}, {"action", failure->action}});
 }
 
@@ -169,27 +188,33 @@ void Reconciler::Impl::NoteRebounds(const StreamOutcome& outcome) {
   }
 }
 
-void Reconciler::Impl::ApplyPlan(const Plan& plan, RunReport& report) {
+void Reconciler::Impl::ApplyPlan(const Plan& plan, RunReport& report, Lines& failed) {
+  const Lines lines = ActionLines(plan);
   desk_.ExpectUnbindings(plan);
   for (const StreamOutcome& outcome : applier_.Apply(plan, [this] { return waker_.stopped(); })) {
-    Tell(outcome);
     NoteRebounds(outcome);
     report.applied += outcome.succeeded();
     const std::pair key{outcome.vhost, outcome.exchange};
     const ActionOutcome* failure = outcome.failure();
     if (failure == nullptr) {
+      Tell(outcome);
       failures_.erase(key);
-    } else {
-      ++report.failed;
-      failures_.insert_or_assign(key, failure->result.error().Within(failure->action));
+      continue;
     }
+    ++report.failed;
+    const StreamName name{outcome.vhost, outcome.exchange};
+    failed[name] = lines.at(name);
+    const Error error = failure->result.error().Within(failure->action);
+    const auto before = failures_.find(key);
+    Tell(outcome, before == failures_.end() || before->second.ToString() != error.ToString());
+    failures_.insert_or_assign(key, error);
   }
 }
 
 RunReport Reconciler::Impl::Converge(EventSource* events) {
   RunReport report;
   const auto started = Clock::now();
-  std::vector<std::string> done_before;
+  Lines done_before, failed;
   int rereads = 0;
   report.outcome = RunOutcome::kPartial;
   for (int round = 0; round < kMostRounds; ++round) {
@@ -204,14 +229,16 @@ RunReport Reconciler::Impl::Converge(EventSource* events) {
       report.outcome = RunOutcome::kConverged;
       break;
     }
-    auto lines = ActionLines(*plan);
+    const Plan rest = Without(*plan, failed);
+    if (rest.empty()) break;
+    auto lines = ActionLines(rest);
     if (lines == done_before) {
       // Carried out and still seen as missing: the statistics may lag, so look again before giving up.
-      if (!failures_.empty() || ++rereads > kMostRereads) break;
+      if (++rereads > kMostRereads) break;
       waker_.Pause(kRereadPause);
       continue;
     }
-    ApplyPlan(*plan, report);
+    ApplyPlan(rest, report, failed);
     done_before = std::move(lines);
     rereads = 0;
   }
@@ -234,7 +261,8 @@ RunReport Reconciler::Impl::ConvergeOnce() {
     sum.outcome = report.outcome;
     sum.applied += report.applied;
     sum.failed += report.failed;
-    if (report.outcome != RunOutcome::kConverged || !next_look_ms_) break;
+    const bool goes_on = report.outcome == RunOutcome::kConverged || report.outcome == RunOutcome::kPartial;
+    if (!goes_on || !next_look_ms_) break;
     waker_.Pause(UntilNextLook());
   }
   return sum;
@@ -249,9 +277,10 @@ void Reconciler::Impl::Run() {
 
 Result<void> Reconciler::Impl::SetDrain(const std::string& node, bool drain) {
   const std::string name = policies::NodeParameterName(node);
-  const auto& nodes = board_.snapshot()->nodes;
-  const bool known = std::any_of(nodes.begin(), nodes.end(), [&](const NodeStatus& n) { return n.node.name == node; });
-  if (!known) return Fail(ErrorCode::kNotFound, "is not a node of this cluster", "node " + node);
+  const auto snapshot = board_.snapshot();
+  const bool known = std::any_of(snapshot->nodes.begin(), snapshot->nodes.end(),
+                                 [&](const NodeStatus& status) { return status.node.name == node; });
+  if (drain && !known) return Fail(ErrorCode::kNotFound, "is not a node of this cluster", "node " + node);
   const auto written =
       drain ? drain_client_.PutGlobalParameter(name, {{"drain", true}}) : drain_client_.DeleteGlobalParameter(name);
   if (!written) return tl::unexpected(written.error());
@@ -269,7 +298,7 @@ void Reconciler::SetListeners(std::function<void(const RunReport&)> on_run,
 Result<void> Reconciler::Check() { return impl_->observer_.Check(); }
 RunReport Reconciler::ConvergeOnce() { return impl_->ConvergeOnce(); }
 void Reconciler::Run() { impl_->Run(); }
-void Reconciler::Trigger() { impl_->waker_.Notify(); }
+void Reconciler::Trigger() { impl_->waker_.Event(); }
 void Reconciler::Stop() { impl_->waker_.Stop(); }
 Result<void> Reconciler::SetDrain(const std::string& node, bool drain) { return impl_->SetDrain(node, drain); }
 std::shared_ptr<const Snapshot> Reconciler::snapshot() const { return impl_->board_.snapshot(); }

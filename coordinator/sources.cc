@@ -22,9 +22,12 @@ Result<std::vector<fs::path>> ListFiles(const std::string& directory) {
   std::vector<fs::path> files;
   for (; entries != fs::directory_iterator(); entries.increment(error)) {
     if (error) break;
-    std::error_code ignored;
-    if (entries->path().extension() == ".json" && entries->is_regular_file(ignored)) files.push_back(entries->path());
+    std::error_code unreadable;
+    if (entries->path().extension() != ".json") continue;
+    // One that cannot be looked at is read all the same, so that the reason is told.
+    if (entries->is_regular_file(unreadable) || unreadable) files.push_back(entries->path());
   }
+  if (error) return Fail(ErrorCode::kConfiguration, "cannot be read (" + error.message() + ")", directory);
   std::sort(files.begin(), files.end());
   return files;
 }

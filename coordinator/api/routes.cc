@@ -235,9 +235,10 @@ ApiResponse Drain(const ApiContext& context, std::string_view method, std::strin
   if (!node) return Problem(400, "Bad Request", "the path has a '%' that is not followed by two hexadecimal digits");
   if (context.snapshot->observed_at_ms == 0)
     return Problem(503, "Service Unavailable", "the cluster was not observed yet, so its nodes are not known");
+  // A node that left the cluster may still be one to be drained.
   const auto& nodes = context.snapshot->nodes;
   const bool known = std::any_of(nodes.begin(), nodes.end(), [&](const NodeStatus& n) { return n.node.name == *node; });
-  if (!known)
+  if (method == "POST" && !known)
     return Problem(404, "Not Found",
                    "'" + *node + "' is not a node of this cluster; GET /api/v1/nodes lists the nodes");
   ApiResponse response;

@@ -29,6 +29,25 @@ std::string PathOf(const http::http_request& request) {
 /// The query as the client sent it.
 std::string QueryOf(const http::http_request& request) { return request.request_uri().query(); }
 
+/// The header's value; empty when it is not there.
+std::string Header(const http::http_request& request, const char* name) {
+  const auto found = request.headers().find(name);
+  return found == request.headers().end() ? std::string() : found->second;
+}
+
+/// A page in a browser on this machine can reach a loopback address, by a name of its own or from its own origin. It
+/// can forge neither header.
+bool IsForUs(const http::http_request& request) {
+  const std::string host = Header(request, "Host");
+  const std::string origin = Header(request, "Origin");
+  const bool loopback =
+      host.empty() || host.starts_with("127.") || host.starts_with("localhost") || host.starts_with("[::1]");
+  const std::string name = host.substr(0, host.rfind(':'));
+  const bool named = name.find_first_not_of("0123456789.") == std::string::npos || name == "localhost" ||
+                     name == "[::1]" || host == "[::1]";
+  return loopback && named && (origin.empty() || origin == "http://" + host);
+}
+
 void Reply(const http::http_request& request, const ApiResponse& answer) {
   http::http_response response(static_cast<http::status_code>(answer.status));
   response.set_body(answer.body, answer.content_type);
@@ -77,7 +96,11 @@ class Clerk {
       const auto job = std::move(jobs_.front());
       jobs_.pop_front();
       lock.unlock();
-      job();
+      try {
+        job();
+      } catch (const std::exception& error) {  // The listener closed meanwhile and has answered itself.
+        program::Log(program::LogLevel::kDebug, "an answer of the REST API came too late", {{"error", error.what()}});
+      }
       lock.lock();
     }
   }
@@ -119,6 +142,11 @@ class ApiServer::Impl {
  private:
   void Handle(const http::http_request& request) {
     try {
+      if (!IsForUs(request)) {
+        return Reply(request, Problem(403, "Forbidden",
+                                      "the request was made for another host, or by a page of another "
+                                      "origin; use a loopback address"));
+      }
       const ApiResponse answer = Route(context_(), request.method(), PathOf(request), QueryOf(request));
       if (!answer.later) return Reply(request, answer);
       if (!clerk_.Take([request, later = answer.later] { Reply(request, later()); }))
@@ -126,6 +154,7 @@ class ApiServer::Impl {
     } catch (const std::exception& error) {
       program::Log(program::LogLevel::kError, "a request of the REST API could not be answered",
                    {{"error", error.what()}});
+      http::http_request(request)._reply_if_not_already(http::status_codes::InternalError);
     }
   }
 

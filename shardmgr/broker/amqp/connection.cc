@@ -45,6 +45,12 @@ class ConnectionImpl : public std::enable_shared_from_this<ConnectionImpl> {
       if (!protocol_.is_open()) Break({ErrorCode::kTimeout, "no connection within the handshake timeout", {}});
     });
     const Endpoint& endpoint = protocol_.options().endpoint;
+    // The resolver has one thread for all connections, and a name that nobody answers for holds it for seconds.
+    error_code not_numeric;
+    if (const auto address = asio::ip::make_address(endpoint.host, not_numeric); !not_numeric) {
+      using Results = asio::ip::tcp::resolver::results_type;
+      return Connect(Results::create(asio::ip::tcp::endpoint(address, endpoint.port), endpoint.host, ""));
+    }
     resolver_.async_resolve(endpoint.host, std::to_string(endpoint.port),
                             [self = shared_from_this()](error_code error, auto results) {
                               if (error) return self->Break(error, "cannot resolve the host name");

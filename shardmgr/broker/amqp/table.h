@@ -38,7 +38,6 @@ class Table {
   static Table FromJsonNarrow(nlohmann::json object);
 
   bool empty() const { return fields_.empty(); }
-  bool narrow_ = false;  ///< Integers that fit are written with 32 bits.
 
   /// A view for rabbitmq-c, valid until the next view() or change of this table, or its end.
   amqp_table_t view() const;
@@ -48,6 +47,7 @@ class Table {
   amqp_field_value_t ViewValue(const nlohmann::json& value) const;
 
   nlohmann::json fields_ = nlohmann::json::object();
+  bool narrow_ = false;  ///< Integers that fit are written with 32 bits.
   // Storage of the last view(); deques, because views point into their elements.
   mutable std::deque<std::vector<amqp_table_entry_t>> entries_;
   mutable std::deque<std::vector<amqp_field_value_t>> arrays_;

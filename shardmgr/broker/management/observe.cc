@@ -1,7 +1,7 @@
 // Client: everything that reads. One observation is nine GETs, however many streams there are.
-#include <chrono>
 
 #include "policies/names.h"
+#include "shardmgr/broker/clock.h"
 #include "shardmgr/broker/management/client_impl.h"
 #include "shardmgr/broker/management/field_reader.h"
 #include "shardmgr/broker/management/parse.h"
@@ -13,11 +13,6 @@ namespace {
 constexpr std::string_view kNodeColumns = "name,running,mem_alarm,disk_free_alarm,maintenance,being_drained";
 constexpr std::string_view kExchangeColumns = "vhost,name,type,durable,auto_delete,internal,arguments,policy";
 constexpr std::string_view kPolicyColumns = "vhost,name,definition";
-
-std::int64_t NowMs() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
-}
 
 /// Messages as the queues themselves count them. Those of the other listing are statistics, up to ten seconds old.
 constexpr std::string_view kTotalsQuery =
@@ -34,7 +29,7 @@ std::string InVhost(std::string_view what, std::string_view name, std::string_vi
 
 Result<Topology> Client::Observe(ParameterAccess access) const {
   Topology seen;
-  seen.observed_at_ms = NowMs();
+  seen.observed_at_ms = UnixNowMs();
   auto overview =
       impl_->Read({"overview"}, "cluster_name,rabbitmq_version,listeners", "reading the overview", ParseOverview);
   if (!overview) return tl::unexpected(overview.error());
@@ -80,7 +75,7 @@ Result<Topology> Client::Observe(ParameterAccess access) const {
   } else if (access == ParameterAccess::kRequired || parameters.error().code != ErrorCode::kForbidden) {
     return tl::unexpected(parameters.error());
   }
-  seen.took_ms = NowMs() - seen.observed_at_ms;
+  seen.took_ms = UnixNowMs() - seen.observed_at_ms;
   return seen;
 }
 
