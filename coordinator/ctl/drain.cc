@@ -1,6 +1,7 @@
 // drain_node, undrain_node: take all shards off a node, and let it have them again.
 #include "coordinator/ctl/command.h"
 #include "coordinator/ctl/interrupt.h"
+#include "coordinator/ctl/node_shards.h"
 #include "coordinator/ctl/round.h"
 #include "coordinator/ctl/world.h"
 #include "policies/names.h"
@@ -32,37 +33,21 @@ tl::unexpected<Error> UnknownNode(const std::string& name, const std::vector<std
               "node '" + name + "'");
 }
 
-/// What --wait waits for: the queues of shards that are on the node and are to go.
-struct OnNode {
-  DrainCount all;
-  std::size_t lone = 0;  ///< Of them, those that stay since they are the last one bound of their exchange.
-
-  std::string ToString(const std::string& node) const {
-    return std::to_string(all.shards) + (all.shards == 1 ? " shard is" : " shards are") + " on " + node + ": " +
-           std::to_string(all.ready) + " messages ready, " + std::to_string(all.unacked) + " unacknowledged, " +
-           std::to_string(all.consumers) + " consumers";
-  }
-};
-
-/// Nothing is to be done about the stream, and one shard of it is bound: that one stays.
-bool KeepsItsLast(const StreamPlan& stream) {
-  const auto bound =
-      std::count_if(stream.shards.begin(), stream.shards.end(), [](const Shard& shard) { return shard.bound; });
-  return bound == 1 && stream.actions.empty();
+/// A drain takes in all virtual hosts, whichever --vhost names.
+Context WholeCluster(Context context) {
+  context.vhost_given = false;
+  return context;
 }
 
-OnNode CountOnNode(const Plan& plan, const std::string& node) {
-  OnNode count;
-  for (const StreamPlan& stream : plan.streams) {
-    if (stream.orphaned()) continue;
-    for (const Shard& shard : stream.shards) {
-      if (shard.observed_node != node) continue;
-      if (shard.state == ShardState::kRetained || shard.state == ShardState::kConflict) continue;
-      count.all.Add(shard);
-      if (shard.bound && KeepsItsLast(stream)) ++count.lone;
-    }
+/// Nothing more will leave the node.
+int NothingMoreLeaves(const Context& context, const NodeShards& left, const std::string& node) {
+  if (left.empty()) {
+    context.Say("Node '" + node + "' has no shards any more.");
+    return 0;
   }
-  return count;
+  if (left.stuck()) context.Warn(left.ToString(node) + "; " + left.WhyStuck());
+  if (left.orphaned + left.retained > 0) context.Warn("node '" + node + "': " + left.WhatStays());
+  return kPartlyDone;
 }
 
 Result<int> WaitUntilEmpty(const Context& context, const std::string& node) {
@@ -72,20 +57,12 @@ Result<int> WaitUntilEmpty(const Context& context, const std::string& node) {
   while (true) {
     auto world = observer.Look();
     if (!world) return tl::unexpected(world.error());
-    const OnNode left = CountOnNode(world->plan, node);
-    if (left.all.shards == 0) {
+    const NodeShards left = CountOnNode(world->plan, node);
+    if (left.done() || left.stuck()) {
       progress.Finish();
-      context.Say("Node '" + node + "' has no shards any more.");
-      return 0;
+      return NothingMoreLeaves(context, left, node);
     }
     progress.Show(left.ToString(node));
-    if (left.lone == left.all.shards) {
-      progress.Finish();
-      context.Warn(left.ToString(node) +
-                   "; each is the only one bound to its exchange, and stays until another node "
-                   "can have one");
-      return kPartlyDone;
-    }
     const auto rest = std::chrono::duration_cast<milliseconds>(end - Clock::now());
     if (rest <= milliseconds::zero()) {
       return Fail(ErrorCode::kTimeout,
@@ -100,7 +77,8 @@ Result<int> WaitUntilEmpty(const Context& context, const std::string& node) {
 
 }  // namespace
 
-Result<int> DrainNode(const Context& context) {
+Result<int> DrainNode(const Context& given) {
+  const Context context = WholeCluster(given);
   const std::string& node = context.arguments[0];
   auto world = Look(context, LocalUsers::kAllOfThem);
   if (!world) return tl::unexpected(world.error());
@@ -112,12 +90,14 @@ Result<int> DrainNode(const Context& context) {
                   ? "Node '" + node + "' is being drained; 'warrenctl undrain_node " + node + "' ends that."
                   : "Node '" + node + "' was being drained already.");
   if (context.wait) return WaitUntilEmpty(context, node);
-  const OnNode there = CountOnNode(world->plan, node);
-  if (there.all.shards > 0) context.Say(there.ToString(node) + "; 'warrenctl status' shows how far it is.");
+  const NodeShards there = CountOnNode(world->plan, node);
+  if (there.orphaned + there.retained > 0) context.Warn("node '" + node + "': " + there.WhatStays());
+  if (!there.done()) context.Say(there.ToString(node) + "; 'warrenctl status' shows how far it is.");
   return 0;
 }
 
-Result<int> UndrainNode(const Context& context) {
+Result<int> UndrainNode(const Context& given) {
+  const Context context = WholeCluster(given);
   const std::string& node = context.arguments[0];
   auto world = Look(context, LocalUsers::kAllOfThem);
   if (!world) return tl::unexpected(world.error());
