@@ -112,7 +112,7 @@ class Run {
   Result<int> GiveUp(const Plan& plan) {
     progress_.Finish();
     WarnOfConditions(context_, plan);
-    for (const Error& failure : failures_) *context_.err << "Error: " << failure.ToString() << "\n";
+    for (const Error& failure : failures_) context_.Complain(failure);
     if (done_ == 0 && !failures_.empty()) return ExitCode(failures_.front().code);
     context_.Warn("did " + Actions(done_) + ", and not all of the plan; 'warrenctl plan' shows what is left");
     return kPartlyDone;
@@ -120,7 +120,7 @@ class Run {
 
   Result<int> TimeIsUp(const Plan& plan) {
     progress_.Finish();
-    for (const Error& failure : failures_) *context_.err << "Error: " << failure.ToString() << "\n";
+    for (const Error& failure : failures_) context_.Complain(failure);
     return Fail(ErrorCode::kTimeout, "the time was up after " + Actions(done_) + "; " + Actions(plan.action_count()) +
                                          " left, and " + CountAll(plan).ToString() + "; doing it again goes on");
   }

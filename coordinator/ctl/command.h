@@ -48,12 +48,15 @@ struct Context {
   std::ostream* out = nullptr;
   std::ostream* err = nullptr;
 
+  // Control characters in what these four are given are escaped.
   /// A line about what is going on; only for people (format table, not quiet).
   void Say(std::string_view line) const;
   /// Whether Say says anything.
   bool talks() const { return !quiet && format == Format::kTable; }
   /// "Warning: …" on stderr.
   void Warn(std::string_view line) const;
+  /// "Error: …" on stderr.
+  void Complain(const Error& error) const;
   void Print(const Table& table) const;
 };
 

@@ -2,6 +2,7 @@
 #include <ostream>
 
 #include "coordinator/ctl/command.h"
+#include "coordinator/ctl/printable.h"
 #include "policies/nearest.h"
 
 namespace warren::ctl {
@@ -57,10 +58,12 @@ std::string CommandList() {
 }
 
 void Context::Say(std::string_view line) const {
-  if (talks()) *out << line << "\n";
+  if (talks()) *out << Printable(line) << "\n";
 }
 
-void Context::Warn(std::string_view line) const { *err << "Warning: " << line << "\n"; }
+void Context::Warn(std::string_view line) const { *err << "Warning: " << Printable(line) << "\n"; }
+
+void Context::Complain(const Error& error) const { *err << "Error: " << Printable(error.ToString()) << "\n"; }
 
 void Context::Print(const Table& table) const { *out << Render(table, format); }
 

@@ -7,12 +7,13 @@
 #include <iostream>
 
 #include "coordinator/ctl/cli.h"
+#include "coordinator/ctl/printable.h"
 
 namespace warren::ctl {
 namespace {
 
 int Explain(const Error& error) {
-  std::cerr << "Error: " << error.ToString() << "\n";
+  std::cerr << "Error: " << Printable(error.ToString()) << "\n";
   if (error.code == ErrorCode::kUsage) std::cerr << "Try 'warrenctl --help'.\n";
   if (error.code == ErrorCode::kTimeout) std::cerr << "With --timeout it waits longer.\n";
   return ExitCode(error.code);

@@ -10,7 +10,7 @@
 namespace warren::ctl {
 namespace {
 
-constexpr std::string_view kHomeAndClear = "\x1b[H\x1b[2J\x1b[3J";
+constexpr std::string_view kHomeAndClear = "\x1b[H\x1b[2J";
 
 /// Whether the coordinator hears of changes, or polls, and why.
 std::string HowItLooks(const nlohmann::json& observation) {
@@ -67,7 +67,17 @@ class Source {
   SinceBook book_;
 };
 
+/// Programs that read rows of conditions may not look at what all of them lack.
+void WarnOfAll(const Context& context, const StatusView& view) {
+  if (!view.trouble.empty()) context.Warn("this is old: " + view.trouble);
+  for (const nlohmann::json& problem : view.problems) {
+    const auto message = problem.find("message");
+    if (message != problem.end() && message->is_string()) context.Warn(message->get<std::string>());
+  }
+}
+
 void Show(const Context& context, const StatusView& view) {
+  if (context.format != Format::kTable) WarnOfAll(context, view);
   if (context.format == Format::kTable) {
     if (context.watch && context.terminal) *context.out << kHomeAndClear;
     *context.out << StatusText(view);
@@ -76,7 +86,7 @@ void Show(const Context& context, const StatusView& view) {
     context.Print(StatusTable(view));
   } else {
     // One line a look when watched, so that programs can tell them apart.
-    *context.out << view.streams.dump(context.watch ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace)
+    *context.out << StatusJson(view).dump(context.watch ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace)
                  << "\n";
   }
   context.out->flush();

@@ -1,6 +1,7 @@
 // Rendering of streams' states.
 #include "coordinator/ctl/status_view.h"
 
+#include "coordinator/ctl/printable.h"
 #include "coordinator/ctl/time_text.h"
 #include "shardmgr/plan/json.h"
 
@@ -64,11 +65,12 @@ std::string DrainLine(const json& shard) {
 }
 
 /// Names in it must not be able to write on the terminal what they like; newlines are ours.
-std::string Printable(const std::string& text) {
+std::string PrintableLines(const std::string& text) {
   std::string safe;
-  for (const char character : text) {
-    const auto byte = static_cast<unsigned char>(character);
-    safe += (byte < 0x20 && character != '\n') || byte == 0x7f ? '?' : character;
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = std::min(text.find('\n', start), text.size());
+    safe += Printable(std::string_view(text).substr(start, end - start)) + "\n";
+    start = end + 1;
   }
   return safe;
 }
@@ -118,17 +120,31 @@ std::string StatusText(const StatusView& view) {
       if (Text(shard, "state") == "draining") text += DrainLine(shard);
     }
   }
-  return Printable(text);
+  return PrintableLines(text);
+}
+
+json StatusJson(const StatusView& view) {
+  const auto or_null = [](bool known, json value) { return known ? std::move(value) : json(); };
+  return {{"observed_at_ms", or_null(view.observed_at_ms > 0, view.observed_at_ms)},
+          {"source", view.source},
+          {"error", or_null(!view.trouble.empty(), view.trouble)},
+          {"streams", view.streams},
+          {"problems", view.problems}};
 }
 
 Table StatusTable(const StatusView& view) {
-  Table table{{"vhost", "exchange", "state", "type", "reason", "since", "message"}, {}};
+  Table table{{"vhost", "exchange", "state", "type", "reason", "since", "message", "observed_at"}, {}};
+  const json seen = view.observed_at_ms > 0 ? json(TimeText(view.observed_at_ms)) : json();
+  for (const json& problem : view.problems) {
+    table.rows.push_back({json(), json(), "problem", Text(problem, "type"), Text(problem, "reason"), json(),
+                          Text(problem, "message"), seen});
+  }
   for (const json& stream : view.streams) {
     for (const json& condition : List(stream, "conditions")) {
       const std::string since = Since(condition, "since_ms");
       table.rows.push_back({Text(stream, "vhost"), Text(stream, "exchange"), Text(stream, "state"),
                             Text(condition, "type"), Text(condition, "reason"), since.empty() ? json() : json(since),
-                            Text(condition, "message")});
+                            Text(condition, "message"), seen});
     }
   }
   return table;

@@ -39,7 +39,9 @@ class SinceBook {
 
 /// For people: a line a stream, below it its conditions and drains.
 std::string StatusText(const StatusView& view);
-/// One row a condition.
+/// {"observed_at_ms", "source", "error", "streams", "problems"}; what is not known or not there is null.
+nlohmann::json StatusJson(const StatusView& view);
+/// One row a problem of a parameter (with the state "problem" and no exchange), then one a condition.
 Table StatusTable(const StatusView& view);
 
 }  // namespace warren::ctl

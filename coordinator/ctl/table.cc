@@ -1,6 +1,8 @@
 // Rendering of tables.
 #include "coordinator/ctl/table.h"
 
+#include "coordinator/ctl/printable.h"
+
 namespace warren::ctl {
 namespace {
 
@@ -8,27 +10,6 @@ std::string Text(const nlohmann::json& cell) {
   if (cell.is_null()) return {};
   if (cell.is_string()) return cell.get<std::string>();
   return cell.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-}
-
-/// A name with control characters must not be able to write on the terminal what it likes.
-std::string Printable(const std::string& text) {
-  constexpr std::string_view kHex = "0123456789abcdef";
-  std::string safe;
-  for (const char character : text) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte >= 0x20 && byte != 0x7f) {
-      safe += character;
-    } else {
-      safe.append("\\x").append(1, kHex[byte >> 4]).append(1, kHex[byte & 15]);
-    }
-  }
-  return safe;
-}
-
-/// Code points of UTF-8 text: its width, wide characters apart.
-std::size_t Width(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }
 
 std::string RenderAligned(const Table& table) {

@@ -67,6 +67,41 @@ TEST(StatusText, TakesWhateverACoordinatorSays) {
   EXPECT_EQ(StatusTable(view).rows.size(), 2u);
 }
 
+StatusView OldViewWithAProblem() {
+  SinceBook book;
+  Plan plan = PlanWith("Draining", kTime);
+  plan.problems = {{ConditionType::kDegraded, "InvalidParameter", "stream definition 'x' is wrong", false}};
+  StatusView view = book.View(plan);
+  view.source = "coordinator http://c";
+  view.trouble = "it cannot be reached";
+  return view;
+}
+
+TEST(StatusJson, SaysHowOldItIsAndWhatIsWrongWithParameters) {
+  const auto document = StatusJson(OldViewWithAProblem());
+  EXPECT_EQ(document["observed_at_ms"], kTime);
+  EXPECT_EQ(document["source"], "coordinator http://c");
+  EXPECT_EQ(document["error"], "it cannot be reached");
+  EXPECT_EQ(document["streams"].size(), 1u);
+  EXPECT_EQ(document["problems"][0]["reason"], "InvalidParameter");
+}
+
+TEST(StatusJson, HasNullForWhatIsNotThere) {
+  const auto document = StatusJson(StatusView());
+  EXPECT_TRUE(document["observed_at_ms"].is_null());
+  EXPECT_TRUE(document["error"].is_null());
+  EXPECT_EQ(document["streams"], nlohmann::json::array());
+}
+
+TEST(StatusTable, HasARowForEachProblemAndATimeInEach) {
+  const std::string csv = Render(StatusTable(OldViewWithAProblem()), Format::kCsv);
+  EXPECT_EQ(csv.substr(0, csv.find('\n')), "vhost,exchange,state,type,reason,since,message,observed_at");
+  EXPECT_NE(csv.find(",,problem,degraded,InvalidParameter,,stream definition 'x' is wrong,2026-01-02 03:04:05Z\n"),
+            std::string::npos)
+      << csv;
+  EXPECT_NE(csv.find("words of it,2026-01-02 03:04:05Z\n"), std::string::npos) << csv;
+}
+
 TEST(StatusView, KeepsTheStreamsThatWereAskedFor) {
   StatusView view;
   view.streams = nlohmann::json::parse(
