@@ -55,6 +55,16 @@ bool IsPolicy(const Parameter& parameter) {
   return name && name->kind == policies::ParameterKind::kPolicy;
 }
 
+/// That a node is drained is something that is going on in one cluster; another one may have a node of that name.
+void LeaveOutDrainedNodes(Document& document) {
+  std::erase_if(document.parameters, [&](const Parameter& parameter) {
+    const auto name = policies::ParseParameterName(parameter.name);
+    const bool is_node = name && name->kind == policies::ParameterKind::kNode;
+    if (is_node) document.drained_nodes.push_back(name->name);
+    return is_node;
+  });
+}
+
 }  // namespace
 
 nlohmann::json WarrenDocument(const std::vector<Parameter>& parameters) {
@@ -81,7 +91,9 @@ Result<Document> ReadDocument(std::string_view text, const std::string& source) 
     if (!parameters) return tl::unexpected(parameters.error());
     document->parameters = std::move(*parameters);
   }
-  if (document) std::stable_partition(document->parameters.begin(), document->parameters.end(), std::not_fn(IsPolicy));
+  if (!document) return document;
+  LeaveOutDrainedNodes(*document);
+  std::stable_partition(document->parameters.begin(), document->parameters.end(), std::not_fn(IsPolicy));
   return document;
 }
 

@@ -24,8 +24,9 @@ nlohmann::json WarrenDocument(const std::vector<Parameter>& parameters);
 nlohmann::json DefinitionsDocument(const std::vector<Parameter>& parameters);
 
 struct Document {
-  std::vector<Parameter> parameters;  ///< Definitions and defaults before the policies that need them.
-  std::size_t left_out = 0;           ///< Global parameters of others.
+  std::vector<Parameter> parameters;       ///< Definitions and defaults before the policies that need them.
+  std::size_t left_out = 0;                ///< Global parameters of others.
+  std::vector<std::string> drained_nodes;  ///< Of parameters stream-node.*, which are no settings and left out.
   bool is_definitions = false;
 };
 

@@ -80,9 +80,9 @@ Result<int> ListParameters(const Context& context) {
       context.Warn(name.error().ToString());
       continue;
     }
-    if (name->kind == policies::ParameterKind::kPolicy) continue;
-    if (auto valid = policies::ValidateParameter(parameter); !valid) context.Warn(valid.error().ToString());
     const bool is_definition = name->kind == policies::ParameterKind::kDefinition;
+    if (!is_definition && name->kind != policies::ParameterKind::kGlobal) continue;
+    if (auto valid = policies::ValidateParameter(parameter); !valid) context.Warn(valid.error().ToString());
     // As JSON text where the format has no types, so that "4321" and 4321 stay apart.
     const nlohmann::json value = context.format == Format::kJson
                                      ? parameter.value

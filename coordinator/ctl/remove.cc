@@ -52,6 +52,34 @@ Purged PurgeAll(const Context& context, const StreamPlan& stream) {
   return purged;
 }
 
+/// The broker's policy by which the rabbitmq_sharding plugin looks after the exchange; null: none.
+const BrokerPolicy* PluginPolicy(const Context& context, const Topology& topology) {
+  for (const warren::Exchange& exchange : topology.exchanges) {
+    if (exchange.vhost != context.vhost || exchange.name != context.arguments[0]) continue;
+    for (const BrokerPolicy& policy : topology.policies) {
+      if (policy.vhost != exchange.vhost || policy.name != exchange.policy) continue;
+      return policy.definition.is_object() && policy.definition.contains("shards-per-node") ? &policy : nullptr;
+    }
+  }
+  return nullptr;
+}
+
+/// No shards of Warren's; or the plugin's, which are not taken while it looks after them.
+tl::unexpected<Error> NoShards(const Context& context, const World& world) {
+  if (const BrokerPolicy* policy = PluginPolicy(context, world.topology)) {
+    return Fail(ErrorCode::kConflict,
+                "policy '" + policy->name +
+                    "' of the broker has the rabbitmq_sharding plugin look after its queues; "
+                    "clear that first: rabbitmqctl clear_policy -p '" +
+                    context.vhost + "' '" + policy->name + "'",
+                Exchange(context));
+  }
+  return Fail(ErrorCode::kNotFound,
+              "there are no shards of it; 'warrenctl list_shards' shows what is there, and -p names another virtual "
+              "host",
+              Exchange(context));
+}
+
 /// Why delete_stream has nothing to do with this exchange; nothing: it may go on.
 Result<void> CheckDeletable(const Context& context, const World& world) {
   const auto resolution = world.catalog.Resolve(context.vhost, context.arguments[0]);
@@ -64,10 +92,7 @@ Result<void> CheckDeletable(const Context& context, const World& world) {
   }
   const StreamPlan* stream = world.Find(context.vhost, context.arguments[0]);
   if (stream != nullptr && !stream->shards.empty()) return {};
-  return Fail(ErrorCode::kNotFound,
-              "there are no shards of it; 'warrenctl list_shards' shows what is there, and -p names another virtual "
-              "host",
-              Exchange(context));
+  return NoShards(context, world);
 }
 
 /// delete_stream from its first look to its last.
@@ -175,15 +200,11 @@ class Deletion {
 }  // namespace
 
 Result<int> PurgeStream(const Context& context) {
-  auto world = Look(context, LocalUsers::kAllOfThem);
+  // Queues of the plugin's names are a stream's only where a policy says so, or where they are to be removed.
+  auto world = Observer(context, LocalUsers::kAllOfThem).Look({{context.vhost, context.arguments[0]}});
   if (!world) return tl::unexpected(world.error());
   const StreamPlan* stream = world->Find(context.vhost, context.arguments[0]);
-  if (stream == nullptr || stream->shards.empty()) {
-    return Fail(ErrorCode::kNotFound,
-                "it has no shards; 'warrenctl list_streams' shows the exchanges that are streams, and -p names another "
-                "virtual host",
-                Exchange(context));
-  }
+  if (stream == nullptr || stream->shards.empty()) return NoShards(context, *world);
   Purged purged = PurgeAll(context, *stream);
   context.Print(purged.table);
   for (const Error& failure : purged.failures) context.Warn(failure.ToString());

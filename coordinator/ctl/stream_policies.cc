@@ -1,24 +1,13 @@
 // set_policy, clear_policy, list_policies: which exchanges are streams.
 #include "coordinator/ctl/command.h"
 #include "coordinator/ctl/user_parameters.h"
+#include "coordinator/ctl/world.h"
 #include "policies/json.h"
 #include "policies/names.h"
 #include "policies/validate.h"
 
 namespace warren::ctl {
 namespace {
-
-Result<void> CheckVhost(const Context& context) {
-  auto vhosts = context.client->ListVhosts();
-  if (!vhosts) return tl::unexpected(vhosts.error());
-  if (std::find(vhosts->begin(), vhosts->end(), context.vhost) != vhosts->end()) return {};
-  std::string known;
-  for (const std::string& vhost : *vhosts) known += (known.empty() ? "'" : ", '") + vhost + "'";
-  return Fail(ErrorCode::kNotFound,
-              "there is no such virtual host, or user '" + context.user + "' has no permission in it; there are " +
-                  (known.empty() ? "none" : known) + ". Create it (rabbitmqctl add_vhost) or name another with --vhost",
-              "virtual host '" + context.vhost + "'");
-}
 
 /// A policy may be written before its definition, but is worth a word.
 void WarnOfUndefined(const Context& context, const std::string& definition) {
@@ -73,6 +62,7 @@ Result<int> ClearPolicy(const Context& context) {
 }
 
 Result<int> ListPolicies(const Context& context) {
+  if (auto known = CheckGivenVhost(context); !known) return tl::unexpected(known.error());
   auto parameters = UserParameters(context);
   if (!parameters) return tl::unexpected(parameters.error());
   context.Say("Listing stream policies ...");

@@ -7,6 +7,7 @@
 #include "coordinator/ctl/documents.h"
 #include "coordinator/ctl/round.h"
 #include "coordinator/ctl/user_parameters.h"
+#include "coordinator/ctl/world.h"
 #include "policies/names.h"
 #include "policies/validate.h"
 
@@ -16,14 +17,23 @@ namespace {
 using policies::ParameterKind;
 
 /// Definitions, defaults and policies, of one virtual host where one was named; that a node is drained is no setting.
-bool IsExported(const Context& context, const Parameter& parameter) {
+/// A name that cannot be read is asked for as well.
+bool IsAskedFor(const Context& context, const Parameter& parameter) {
   const auto name = policies::ParseParameterName(parameter.name);
-  if (!name) {
-    context.Warn(name.error().ToString() + "; it is left out");
-    return false;
-  }
+  if (!name) return true;
   if (name->kind == ParameterKind::kNode) return false;
   return name->kind != ParameterKind::kPolicy || !context.vhost_given || name->vhost == context.vhost;
+}
+
+/// Warns of it where something is wrong. False: import would refuse all of a file that has it, so it is left out; a
+/// definitions file is as the broker is, and leaves out only what is not Warren's at all.
+bool IsWritten(const Context& context, const Parameter& parameter) {
+  const auto name = policies::ParseParameterName(parameter.name);
+  const auto valid = name ? policies::ValidateParameter(parameter) : tl::unexpected(name.error());
+  if (valid) return true;
+  const bool kept = name && context.export_as == "definitions";
+  context.Warn(valid.error().ToString() + (kept ? "" : "; it is left out"));
+  return kept;
 }
 
 Result<std::string> ReadAll(std::istream& stream, const std::string& source) {
@@ -89,6 +99,13 @@ void WarnOfUndefined(const Context& context, const Document& document, const std
   }
 }
 
+/// "'a', 'b'"
+std::string Names(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "'" : ", '") + name + "'";
+  return text;
+}
+
 /// What import did, or would do.
 struct Imported {
   Table table{{"name", "outcome"}, {}};
@@ -121,16 +138,15 @@ Imported Write(const Context& context, const Document& document, const std::vect
 }  // namespace
 
 Result<int> ExportSettings(const Context& context) {
+  if (auto known = CheckGivenVhost(context); !known) return tl::unexpected(known.error());
   auto parameters = UserParameters(context);
   if (!parameters) return tl::unexpected(parameters.error());
-  std::erase_if(*parameters, [&](const Parameter& parameter) { return !IsExported(context, parameter); });
-  for (const Parameter& parameter : *parameters) {
-    if (auto valid = policies::ValidateParameter(parameter); !valid) context.Warn(valid.error().ToString());
-  }
+  std::erase_if(*parameters, [&](const Parameter& parameter) { return !IsAskedFor(context, parameter); });
+  const auto left_out = std::erase_if(*parameters, [&](const Parameter& p) { return !IsWritten(context, p); });
   const auto document =
       context.export_as == "definitions" ? DefinitionsDocument(*parameters) : WarrenDocument(*parameters);
   *context.out << document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-  return 0;
+  return left_out == 0 ? 0 : kPartlyDone;
 }
 
 Result<int> ImportSettings(const Context& context) {
@@ -142,11 +158,15 @@ Result<int> ImportSettings(const Context& context) {
   if (!present) return tl::unexpected(present.error());
 
   const auto faults = FindFaults(*document, *vhosts);
-  for (std::size_t i = 1; i < faults.size(); ++i) *context.err << "Error: " << faults[i].ToString() << "\n";
+  for (std::size_t i = 1; i < faults.size(); ++i) context.Complain(faults[i]);
   if (!faults.empty()) return tl::unexpected(faults.front());
   WarnOfUndefined(context, *document, *present);
   if (document->left_out > 0) {
     context.Say(std::to_string(document->left_out) + " global parameters of others are left out.");
+  }
+  if (!document->drained_nodes.empty()) {
+    context.Say("Which nodes are drained is no setting, and left out: " + Names(document->drained_nodes) +
+                "; 'warrenctl drain_node' drains a node.");
   }
   if (document->parameters.empty()) context.Warn("there are no definitions, policies or defaults in it");
 

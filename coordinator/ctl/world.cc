@@ -35,6 +35,9 @@ Result<World> Observer::Look(const std::vector<StreamName>& remove) {
       context_.has_policies_dir ? management::ParameterAccess::kOptional : management::ParameterAccess::kRequired;
   auto topology = context_.client->Observe(access);
   if (!topology) return tl::unexpected(topology.error());
+  if (context_.vhost_given) {
+    if (auto known = CheckVhost(context_, topology->vhosts); !known) return tl::unexpected(known.error());
+  }
   topology->parameters = Merge(std::move(topology->parameters), context_.file_parameters);
   history_.Observe(*topology);
 
@@ -54,6 +57,27 @@ Result<World> Observer::Look(const std::vector<StreamName>& remove) {
 }
 
 Result<World> Look(const Context& context, LocalUsers users) { return Observer(context, users).Look(); }
+
+Result<void> CheckVhost(const Context& context, const std::vector<std::string>& vhosts) {
+  if (std::find(vhosts.begin(), vhosts.end(), context.vhost) != vhosts.end()) return {};
+  std::string known;
+  for (const std::string& vhost : vhosts) known += (known.empty() ? "'" : ", '") + vhost + "'";
+  return Fail(ErrorCode::kNotFound,
+              "there is no such virtual host, or user '" + context.user + "' has no permission in it; there are " +
+                  (known.empty() ? "none" : known) + ". Create it (rabbitmqctl add_vhost) or name another with --vhost",
+              "virtual host '" + context.vhost + "'");
+}
+
+Result<void> CheckVhost(const Context& context) {
+  auto vhosts = context.client->ListVhosts();
+  if (!vhosts) return tl::unexpected(vhosts.error());
+  return CheckVhost(context, *vhosts);
+}
+
+Result<void> CheckGivenVhost(const Context& context) {
+  if (!context.vhost_given) return {};
+  return CheckVhost(context);
+}
 
 void WarnOfConditions(const Context& context, const Plan& plan) {
   for (const Condition& problem : plan.problems) context.Warn(problem.message);

@@ -33,7 +33,8 @@ class Observer {
   /// `context` must outlive it.
   Observer(const Context& context, LocalUsers users) : context_(context), users_(users) {}
 
-  /// Observes through the management API and plans. `remove`: streams whose shards are to go.
+  /// Observes through the management API and plans. `remove`: streams whose shards are to go. kNotFound: --vhost names
+  /// a virtual host that is not there.
   Result<World> Look(const std::vector<StreamName>& remove = {});
 
  private:
@@ -44,6 +45,13 @@ class Observer {
 
 /// One look.
 Result<World> Look(const Context& context, LocalUsers users);
+
+/// kNotFound, with those that there are, unless the virtual host of --vhost (or its default) is one of `vhosts`.
+Result<void> CheckVhost(const Context& context, const std::vector<std::string>& vhosts);
+/// The same; asks the broker.
+Result<void> CheckVhost(const Context& context);
+/// The same, where --vhost was given; asks the broker only then.
+Result<void> CheckGivenVhost(const Context& context);
 
 /// Warns of each parameter that is not valid and of what each stream has to say against itself.
 void WarnOfConditions(const Context& context, const Plan& plan);

@@ -52,6 +52,17 @@ TEST(ReadDocument, TakesOnlyOursOfAWholeDefinitionsFile) {
   EXPECT_EQ(document->left_out, 1u);
 }
 
+TEST(ReadDocument, LeavesOutWhichNodesAreDrained) {
+  for (const char* text : {R"({"stream-node.a@h":{"drain":true},"stream.routing-key":"7"})",
+                           R"({"global_parameters":[{"name":"stream-node.a@h","value":{"drain":true}},
+                               {"name":"stream.routing-key","value":"7"}]})"}) {
+    const auto document = ReadDocument(text, "f");
+    ASSERT_TRUE(document) << document.error().ToString();
+    EXPECT_EQ(Names(*document), std::vector<std::string>{"stream.routing-key"}) << text;
+    EXPECT_EQ(document->drained_nodes, std::vector<std::string>{"a@h"}) << text;
+  }
+}
+
 // The broker writes {} as [] when it exports.
 TEST(ReadDocument, RestoresEmptyObjectsOfTheBrokersOwnExport) {
   const auto document = ReadDocument(
