@@ -125,6 +125,23 @@ def test_drain_node_empties_a_node_and_undrain_node_fills_it_again(cluster, clea
     assert not traffic.publisher.returned
 
 
+def test_a_node_that_dies_while_it_is_drained_is_drained_on_when_it_returns(cluster, clean, program, traffic, names, programs):
+    traffic.consumers.pause()
+    traffic.wait_confirmed(60)
+    programs.ctl(cluster, "drain_node", cluster.names[2], check=True)
+    clean.wait_shards_bound(EXCHANGE, names([0, 1]))
+    cluster.kill(2)
+    wait_node(program, cluster.names[2], lambda entry: not entry["running"])
+    assert clean.shards(EXCHANGE).keys() == names(), "its shard holds messages"
+    cluster.start_node(2)
+    traffic.consumers.pause(False)
+    wait_ready(program, EXCHANGE, names([0, 1]), CATCH_UP_S)
+    assert clean.shards(EXCHANGE).keys() == names([0, 1])
+    programs.ctl(cluster, "undrain_node", cluster.names[2], check=True)
+    wait_ready(program, EXCHANGE, names(), CATCH_UP_S)
+    traffic.finish(CATCH_UP_S)
+
+
 def test_draining_every_node_keeps_a_shard_bound(cluster, clean, program, traffic, names, programs):
     for name in cluster.names:
         programs.ctl(cluster, "drain_node", name, check=True)
