@@ -16,8 +16,6 @@ namespace {
 
 constexpr const char* kProbeVhost = "/";
 constexpr int kProbeAttempts = 2;
-constexpr std::chrono::seconds kShortLife{1};
-using Clock = std::chrono::steady_clock;
 
 bool Answered(const Error& error) {
   return error.code == ErrorCode::kUnauthorized || error.code == ErrorCode::kForbidden ||
@@ -95,7 +93,6 @@ class NodePool::Impl {
   struct Entry {
     std::shared_ptr<amqp::Connection> connection;
     bool open = false;
-    Clock::time_point opened_at;
     std::uint64_t attempt = 0;
     std::vector<OnConnection> waiting;
   };
@@ -125,7 +122,6 @@ class NodePool::Impl {
     Entry& entry = entries_[key];
     if (entry.attempt != attempt) return;
     entry.open = true;
-    entry.opened_at = Clock::now();
     ++open_;
     Answer(key, entry.connection);
   }
@@ -144,9 +140,8 @@ class NodePool::Impl {
     entry.connection = nullptr;
     const std::string who = key.user.empty() ? "" : ", user '" + key.user + "'";
     Answer(key, tl::unexpected(error.Within("node " + key.node + who)));
-    const bool lived = Clock::now() - entry.opened_at >= kShortLife;  // Else it takes connections and drops them.
     const bool ours = closing_ || !nodes_.contains(key.node);
-    if (was_open && lived && key.user.empty() && !ours && options_.on_node_lost) options_.on_node_lost(key.node);
+    if (was_open && key.user.empty() && !ours && options_.on_node_lost) options_.on_node_lost(key.node);
   }
 
   void Answer(const Key& key, const Result<std::shared_ptr<amqp::Connection>>& result) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "coordinator/clock.h"
+#include "coordinator/digest.h"
 #include "coordinator/observer.h"
 #include "policies/names.h"
 
@@ -22,62 +23,8 @@ constexpr int kMostLooks = 20;      // Of --once, at drains that go on.
 constexpr milliseconds kRereadPause{250};
 constexpr milliseconds kShortestLook{100};
 constexpr milliseconds kDrainTimeout{5'000};
+constexpr milliseconds kTellLostEvery{10'000};
 constexpr milliseconds kShortestCheck{1'000}, kLongestCheck{30'000};  // Of the subscription to events.
-
-using Lines = std::map<StreamName, std::vector<std::string>>;
-
-Lines ActionLines(const Plan& plan) {
-  Lines lines;
-  for (const StreamPlan& stream : plan.streams) {
-    for (const Action& action : stream.actions) lines[{stream.vhost, stream.exchange}].push_back(action.ToString());
-  }
-  return lines;
-}
-
-/// Streams that failed in this run are not tried again with the same actions: others may go on for many rounds.
-Plan Without(Plan plan, const Lines& failed) {
-  const Lines lines = ActionLines(plan);
-  for (StreamPlan& stream : plan.streams) {
-    const StreamName name{stream.vhost, stream.exchange};
-    const auto before = failed.find(name);
-    if (before != failed.end() && lines.contains(name) && lines.at(name) == before->second) stream.actions.clear();
-  }
-  return plan;
-}
-
-/// "declare-shard 6, bind-shard 6"
-std::string Summary(const StreamOutcome& outcome) {
-  std::map<ActionKind, int> counts;
-  for (const ActionOutcome& action : outcome.actions) counts[action.kind] += action.attempted && action.result ? 1 : 0;
-  std::string text;
-  for (const auto& [kind, count] : counts) {
-    if (count > 0) text += (text.empty() ? "" : ", ") + std::string(Name(kind)) + " " + std::to_string(count);
-  }
-  return text;
-}
-
-bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue) {
-  return std::any_of(outcome.actions.begin(), outcome.actions.end(), [&](const ActionOutcome& action) {
-    return action.kind == kind && action.queue == queue && action.attempted && action.result;
-  });
-}
-
-/// What the plan's shards wait for that are being drained.
-struct Drains {
-  bool any = false;
-  bool unknown = false;  ///< The broker has not told the counts of some of them yet.
-};
-Drains DrainsOf(const Plan& plan) {
-  Drains drains;
-  for (const StreamPlan& stream : plan.streams) {
-    for (const Shard& shard : stream.shards) {
-      if (shard.state != ShardState::kDraining) continue;
-      drains.any = true;
-      drains.unknown = drains.unknown || !shard.ready || !shard.unacked || !shard.consumers;
-    }
-  }
-  return drains;
-}
 
 management::ClientOptions WithTimeout(management::ClientOptions options, milliseconds timeout) {
   options.timeout = timeout;
@@ -124,7 +71,8 @@ class Reconciler::Impl {
   Journal journal_;
   Board board_{journal_};
   Board::Failures failures_;
-  Drains drains_;                             ///< Of the last plan.
+  std::map<std::string, Clock::time_point> lost_;  ///< Node -> when its connection ended; the pool's thread.
+  Drains drains_;                                  ///< Of the last plan.
   std::optional<std::int64_t> next_look_ms_;  ///< When the last plan wants the next one, Unix time; unset: it does not.
   management::Client drain_client_{WithTimeout(options_.management, kDrainTimeout)};
   NodePool pool_{WatchedPool()};
@@ -143,8 +91,13 @@ class Reconciler::Impl {
 PoolOptions Reconciler::Impl::WatchedPool() {
   PoolOptions pool = options_.pool;
   pool.on_node_lost = [this](const std::string& node) {
-    journal_.Add("node-lost", "the connection to node " + node + " ended");
-    waker_.Event();  // At once, but for a node that takes connections and drops them.
+    // A node may take connections and drop them, again and again: looks are bounded, and so is what is told.
+    const auto now = Clock::now();
+    const auto [told, first] = lost_.try_emplace(node, now);
+    if (first || now - told->second >= kTellLostEvery)
+      journal_.Add("node-lost", "the connection to node " + node + " ended");
+    told->second = now;
+    waker_.Event();
   };
   return pool;
 }
@@ -229,6 +182,7 @@ RunReport Reconciler::Impl::Converge(EventSource* events) {
       report.outcome = RunOutcome::kConverged;
       break;
     }
+    // A stream that failed in this run waits for the next: others may go on for many rounds.
     const Plan rest = Without(*plan, failed);
     if (rest.empty()) break;
     auto lines = ActionLines(rest);

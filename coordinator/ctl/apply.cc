@@ -61,6 +61,8 @@ class Run {
     }
   }
 
+  const Journal& journal() const { return journal_; }
+
  private:
   milliseconds Left() const { return std::chrono::duration_cast<milliseconds>(end_ - Clock::now()); }
 
@@ -79,7 +81,7 @@ class Run {
     std::string text = TextOf(plan);
     repeats_ = text == done_text_ ? repeats_ + 1 : 0;
     done_text_ = std::move(text);
-    Round round = ApplyOnce(context_, plan, progress_);
+    Round round = ApplyOnce(context_, plan, progress_, journal_);
     done_ += round.done;
     failures_ = std::move(round.failures);
     last_done_ = Clock::now();
@@ -134,10 +136,16 @@ class Run {
   int repeats_ = 0;
   std::string done_text_;
   std::vector<Error> failures_;  ///< Of the last round.
+  Journal journal_;
 };
 
 }  // namespace
 
-Result<int> ApplyPlan(const Context& context) { return Run(context).ToItsEnd(); }
+Result<int> ApplyPlan(const Context& context) {
+  Run run(context);
+  auto exit_code = run.ToItsEnd();
+  if (exit_code || !run.journal().empty()) run.journal().PrintFor(context);
+  return exit_code;
+}
 
 }  // namespace warren::ctl

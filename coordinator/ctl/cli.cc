@@ -35,6 +35,13 @@ Result<void> CheckOptionsOf(const program::Parsed& parsed, const program::Option
   return {};
 }
 
+/// What export writes is one document for import, and no table.
+Result<void> CheckFormat(const program::Parsed& parsed, const Command& command) {
+  const bool asked = parsed.Text("formatter") == "csv" && parsed.Origin("formatter").starts_with("--");
+  if (command.name != "export" || !asked) return {};
+  return Fail(ErrorCode::kUsage, "export writes JSON in any case; leave the option out", "--formatter csv");
+}
+
 void AddCommandOptions(program::OptionSet& options) {
   options.Add({.name = "priority",
                .kind = OptionKind::kInteger,
@@ -144,6 +151,7 @@ std::vector<std::string> WithNegativeValue(std::vector<std::string> arguments) {
 
 Result<Session> OpenSession(const program::Parsed& parsed, const Command& command) {
   if (auto fits = CheckOptionsOf(parsed, MakeOptions(), command); !fits) return tl::unexpected(fits.error());
+  if (auto fits = CheckFormat(parsed, command); !fits) return tl::unexpected(fits.error());
   auto credentials = program::ReadCredentials(parsed);
   if (!credentials) return tl::unexpected(credentials.error());
 

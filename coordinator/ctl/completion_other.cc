@@ -55,8 +55,8 @@ std::string ZshOption(const OptionView& option, const std::string& indent) {
 std::string ZshArguments(const Command& command, const std::vector<OptionView>& options) {
   std::string text = "        " + std::string(command.name) + ")\n          _arguments \\\n";
   for (const OptionView& option : options) {
-    const auto& takers = option.commands;
-    if (std::find(takers.begin(), takers.end(), command.name) != takers.end()) {
+    const auto& takers = option.commands;  // None: it is common to all, and may stand behind any.
+    if (takers.empty() || std::find(takers.begin(), takers.end(), command.name) != takers.end()) {
       text += ZshOption(option, "            ");
     }
   }
@@ -86,9 +86,7 @@ std::string ZshCompletion(const std::vector<Command>& commands, const std::vecto
   text +=
       "    '1:command:->command' \\\n    '*::argument:->argument'\n  case $state in\n"
       "    command) _describe -t commands command commands ;;\n    argument)\n      case ${words[1]//-/_} in\n";
-  for (const Command& command : commands) {
-    if (!command.options.empty() || !command.words.empty()) text += ZshArguments(command, views);
-  }
+  for (const Command& command : commands) text += ZshArguments(command, views);
   return text +
          "      esac ;;\n  esac\n}\n\n"
          "if [ \"$funcstack[1]\" = _warrenctl ]; then _warrenctl \"$@\"; else compdef _warrenctl warrenctl; fi\n";

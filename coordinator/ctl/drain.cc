@@ -39,8 +39,18 @@ Context WholeCluster(Context context) {
   return context;
 }
 
+/// For programs: what is on the node, and how far it is.
+void PrintRow(const Context& context, const NodeShards& there, const std::string& node, std::string_view outcome) {
+  if (context.format == Format::kTable) return;
+  Table table{{"node", "shards", "messages", "outcome"}, {}};
+  table.rows.push_back({node, there.leaving.shards + there.orphaned + there.retained,
+                        there.leaving.ready + there.leaving.unacked + there.messages_left, outcome});
+  context.Print(table);
+}
+
 /// Nothing more will leave the node.
 int NothingMoreLeaves(const Context& context, const NodeShards& left, const std::string& node) {
+  PrintRow(context, left, node, left.empty() ? "drained" : "stays");
   if (left.empty()) {
     context.Say("Node '" + node + "' has no shards any more.");
     return 0;
@@ -65,6 +75,7 @@ Result<int> WaitUntilEmpty(const Context& context, const std::string& node) {
     progress.Show(left.ToString(node));
     const auto rest = std::chrono::duration_cast<milliseconds>(end - Clock::now());
     if (rest <= milliseconds::zero()) {
+      PrintRow(context, left, node, "draining");
       return Fail(ErrorCode::kTimeout,
                   left.ToString(node) +
                       "; 'warrenctl status' says what they wait for. A coordinator has to run, or "
@@ -91,6 +102,7 @@ Result<int> DrainNode(const Context& given) {
                   : "Node '" + node + "' was being drained already.");
   if (context.wait) return WaitUntilEmpty(context, node);
   const NodeShards there = CountOnNode(world->plan, node);
+  PrintRow(context, there, node, there.empty() ? "drained" : "draining");
   if (there.orphaned + there.retained > 0) context.Warn("node '" + node + "': " + there.WhatStays());
   if (!there.done()) context.Say(there.ToString(node) + "; 'warrenctl status' shows how far it is.");
   return 0;

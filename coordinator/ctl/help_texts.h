@@ -25,7 +25,10 @@ inline constexpr std::string_view kStatusHelp =
     "For each stream: its state, its conditions, and the shards that drain with what is still in them. With --watch\n"
     "it is shown again after each --interval until Ctrl-C, in place on a terminal. Without --coordinator it is what\n"
     "one look at the brokers shows: since when something holds is then known only for what began while watching.\n"
-    "With --coordinator it is what the coordinator knows, with the time since when.\n";
+    "With --coordinator it is what the coordinator knows, with the time since when.\n\n"
+    "json: one object with observed_at_ms, source, error (why it is no newer, or null), streams and problems. csv: a\n"
+    "row for each condition and, with the state problem, for each parameter that is wrong. Both warn on standard\n"
+    "error.\n";
 inline constexpr std::string_view kEventsHelp =
     "What the coordinator heard and did, oldest first. It keeps the latest ones in memory, since its start.\n";
 inline constexpr std::string_view kPlanHelp =
@@ -39,8 +42,9 @@ inline constexpr std::string_view kApplyHelp =
 inline constexpr std::string_view kDrainNodeHelp =
     "The coordinator then unbinds the node's shards, waits until they are empty and unused, and deletes them;\n"
     "nothing is placed there until undrain_node. An exchange always keeps one bound shard. --wait waits until no\n"
-    "shard is left there, at most --timeout: then the exit code is 75, and the drain goes on. Without a\n"
-    "coordinator, 'warrenctl apply' does the work.\n";
+    "shard is left there, at most --timeout: then the exit code is 75, and the drain goes on. It is 3 when what is\n"
+    "left will not go: orphaned, retained, down, or the last shard of its exchange. A drain takes in all virtual\n"
+    "hosts. Without a coordinator, 'warrenctl apply' does the work.\n";
 inline constexpr std::string_view kPurgeStreamHelp =
     "The exchange is that of the virtual host of --vhost. Messages that are ready are dropped; those that consumers\n"
     "hold unacknowledged stay.\n";
@@ -52,11 +56,12 @@ inline constexpr std::string_view kDeleteStreamHelp =
 inline constexpr std::string_view kExportHelp =
     "warren: one JSON object of parameters, as files of --policies-dir are, and as import reads. definitions: a\n"
     "definitions file of RabbitMQ with these parameters alone, for 'rabbitmqctl import_definitions'. With --vhost\n"
-    "only the policies of that virtual host. Drained nodes are no settings, and not part of it.\n";
+    "only the policies of that virtual host. Drained nodes are no settings, and not part of it. What is not valid is\n"
+    "left out with a warning, and the exit code is 3; definitions keeps it.\n";
 inline constexpr std::string_view kImportHelp =
     "FILE has either shape that export writes; of a larger definitions file of RabbitMQ only Warren's parameters are\n"
-    "taken. Everything is checked before anything is written. What is in the broker and not in the file stays.\n"
-    "--dry-run says what would be created or changed.\n";
+    "taken, without drained nodes. Everything is checked before anything is written. What is in the broker and not in\n"
+    "the file stays. --dry-run says what would be created or changed.\n";
 inline constexpr std::string_view kCompletionHelp =
     "  bash: source <(warrenctl completion bash), or write it to /etc/bash_completion.d/warrenctl\n"
     "  zsh:  warrenctl completion zsh > \"${fpath[1]}/_warrenctl\"\n"

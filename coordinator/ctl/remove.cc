@@ -126,6 +126,8 @@ class Deletion {
     }
   }
 
+  const Journal& journal() const { return journal_; }
+
  private:
   static bool OnlyDown(const StreamPlan& stream) {
     return std::all_of(stream.shards.begin(), stream.shards.end(),
@@ -134,7 +136,7 @@ class Deletion {
 
   /// What there is to do now. Only what no later look can mend is an error.
   Result<void> Step(const Plan& plan) {
-    failures_ = ApplyOnce(context_, plan, progress_).failures;
+    failures_ = ApplyOnce(context_, plan, progress_, journal_).failures;
     for (const Error& failure : failures_) {
       if (failure.code == ErrorCode::kForbidden || failure.code == ErrorCode::kUnauthorized) {
         return tl::unexpected(failure);
@@ -195,6 +197,7 @@ class Deletion {
   Clock::time_point end_;
   std::size_t most_ = 0;  ///< Shards that were there at most.
   std::vector<Error> failures_;
+  Journal journal_;
 };
 
 }  // namespace
@@ -213,6 +216,11 @@ Result<int> PurgeStream(const Context& context) {
   return purged.done == purged.table.rows.size() ? 0 : kPartlyDone;
 }
 
-Result<int> DeleteStream(const Context& context) { return Deletion(context).ToItsEnd(); }
+Result<int> DeleteStream(const Context& context) {
+  Deletion deletion(context);
+  auto exit_code = deletion.ToItsEnd();
+  if (exit_code || !deletion.journal().empty()) deletion.journal().PrintFor(context);
+  return exit_code;
+}
 
 }  // namespace warren::ctl

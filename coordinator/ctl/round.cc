@@ -16,10 +16,20 @@ std::int64_t NowMs() {
 
 }  // namespace
 
-Round ApplyOnce(const Context& context, const Plan& plan, Progress& progress) {
+void Journal::Add(const Action& action, bool done) {
+  const nlohmann::json queue = action.queue.empty() ? nlohmann::json() : nlohmann::json(action.queue);
+  table_.rows.push_back({action.vhost, action.exchange, Name(action.kind), queue, done ? "done" : "failed"});
+}
+
+void Journal::PrintFor(const Context& context) const {
+  if (context.format != Format::kTable) context.Print(table_);
+}
+
+Round ApplyOnce(const Context& context, const Plan& plan, Progress& progress, Journal& journal) {
   Round round;
   for (const StreamPlan& stream : plan.streams) {
     for (const auto& outcome : management::ApplyThroughManagement(*context.client, stream)) {
+      if (outcome.attempted) journal.Add(outcome.action, outcome.result.has_value());
       if (outcome.result) {
         ++round.done;
         progress.Finish();

@@ -18,8 +18,21 @@ struct Round {
   std::vector<Error> failures;  ///< In order; actions that were left out because of them are not listed.
 };
 
-/// Applies the plan through the management API, and says a line for each action that was done.
-Round ApplyOnce(const Context& context, const Plan& plan, Progress& progress);
+/// What a command did, for programs: vhost, exchange, action, queue, outcome (done or failed).
+class Journal {
+ public:
+  void Add(const Action& action, bool done);
+  /// In the formats for programs; people were told at once.
+  void PrintFor(const Context& context) const;
+  bool empty() const { return table_.rows.empty(); }
+
+ private:
+  Table table_{{"vhost", "exchange", "action", "queue", "outcome"}, {}};
+};
+
+/// Applies the plan through the management API, says a line for each action that was done and writes all that were
+/// tried to the journal.
+Round ApplyOnce(const Context& context, const Plan& plan, Progress& progress, Journal& journal);
 
 /// "1 action", "3 actions"
 std::string Actions(std::size_t count);

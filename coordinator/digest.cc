@@ -1,0 +1,54 @@
+// See digest.h.
+#include "coordinator/digest.h"
+
+#include <algorithm>
+
+namespace warren::coordinator {
+
+Lines ActionLines(const Plan& plan) {
+  Lines lines;
+  for (const StreamPlan& stream : plan.streams) {
+    for (const Action& action : stream.actions) lines[{stream.vhost, stream.exchange}].push_back(action.ToString());
+  }
+  return lines;
+}
+
+Plan Without(Plan plan, const Lines& failed) {
+  const Lines lines = ActionLines(plan);
+  for (StreamPlan& stream : plan.streams) {
+    const StreamName name{stream.vhost, stream.exchange};
+    const auto before = failed.find(name);
+    if (before != failed.end() && lines.contains(name) && lines.at(name) == before->second) stream.actions.clear();
+  }
+  return plan;
+}
+
+std::string Summary(const StreamOutcome& outcome) {
+  std::map<ActionKind, int> counts;
+  for (const ActionOutcome& action : outcome.actions) counts[action.kind] += action.attempted && action.result ? 1 : 0;
+  std::string text;
+  for (const auto& [kind, count] : counts) {
+    if (count > 0) text += (text.empty() ? "" : ", ") + std::string(Name(kind)) + " " + std::to_string(count);
+  }
+  return text;
+}
+
+bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue) {
+  return std::any_of(outcome.actions.begin(), outcome.actions.end(), [&](const ActionOutcome& action) {
+    return action.kind == kind && action.queue == queue && action.attempted && action.result;
+  });
+}
+
+Drains DrainsOf(const Plan& plan) {
+  Drains drains;
+  for (const StreamPlan& stream : plan.streams) {
+    for (const Shard& shard : stream.shards) {
+      if (shard.state != ShardState::kDraining) continue;
+      drains.any = true;
+      drains.unknown = drains.unknown || !shard.ready || !shard.unacked || !shard.consumers;
+    }
+  }
+  return drains;
+}
+
+}  // namespace warren::coordinator
