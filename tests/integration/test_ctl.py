@@ -101,6 +101,12 @@ def test_policies_directory_is_a_source_beside_the_broker(ctl, clean, tmp_path):
     assert result.returncode == 65 and "bad.json" in result.stderr
 
 
+def test_list_parameters_shows_no_drained_nodes(ctl, clean):
+    clean.set_global("stream-node.gone@host", {"drain": True})
+    clean.set_global("stream.routing-key", "7")
+    assert [(row["component"], row["name"]) for row in table(ctl, "list_parameters")] == [("stream", "routing-key")]
+
+
 def test_a_policy_without_its_definition_is_written_with_a_warning(ctl, clean):
     result = ctl("set_policy", "early", "^early", '{"stream-definition": "later"}')
     assert result.returncode == 0 and "'later'" in result.stderr and "Warning" in result.stderr
@@ -181,6 +187,8 @@ def test_a_bad_definition_is_refused_and_nothing_is_written(ctl, clean, value, w
     (("set_policy", "--apply-to", "queues", "p", "^x", '{"stream-definition": "x"}'), 64, "exchanges"),
     (("set_policy", "--priority", "high", "p", "^x", '{"stream-definition": "x"}'), 64, "high"),
     (("clear_policy", "nothing"), 69, "'nothing'"),
+    *((("--vhost", "nowhere", command), 69, "'nowhere'") for command in (
+        "apply", "plan", "status", "list_streams", "list_shards", "list_policies", "export")),
     (("clear_parameter", "stream-definition", "nothing"), 69, "'nothing'"),
     (("list_shards", "no.such.exchange"), 69, "'no.such.exchange'"),
     (("list_stream",), 64, "'list_streams'"),

@@ -132,6 +132,9 @@ def test_shards_on_a_node_that_is_down_are_left_and_named(cluster, ctl, clean, s
     purged = ctl("purge_stream", EXCHANGE)
     assert purged.returncode == 3, purged.stdout
     assert purged.stdout.count("  purged") == 4 and purged.stdout.count("  down") == 2
+    held = ctl("drain_node", "--wait", cluster.names[2])
+    assert held.returncode == 3 and "2 shards are down" in held.stderr and "only one" not in held.stderr, held.stderr
+    ctl("undrain_node", cluster.names[2], check=True)
     ctl("clear_policy", "web", check=True)
     result = ctl("delete_stream", "--statistics-interval", "1s", EXCHANGE)
     assert result.returncode == 3 and "2 shards" in result.stderr and "down" in result.stderr, result.stderr

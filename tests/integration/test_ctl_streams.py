@@ -1,11 +1,15 @@
 """warrenctl on whole streams: apply through drains, purge_stream, delete_stream, status."""
 
 import contextlib
+import fcntl
 import json
 import os
 import pty
 import signal
+import socket
+import struct
 import subprocess
+import termios
 
 import pytest
 
@@ -60,6 +64,11 @@ def wait_counted(clean, predicate):
 
 def test_apply_deletes_a_shard_too_many_after_a_second_look(ctl, clean, stream):
     stream(3)
+    ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 2}', check=True)
+    rows = json.loads(ctl("--formatter", "json", "apply", *QUICK, check=True).stdout)
+    assert rows[-1] == {"vhost": "/", "exchange": EXCHANGE, "action": "delete-shard", "outcome": "done",
+                        "queue": next(row["queue"] for row in rows if row["action"] == "unbind-shard")}, rows
+    assert ctl("--formatter", "json", "apply", check=True).stdout == "[]\n"
     ctl("set_parameter", "stream-definition", "web", '{"shards-per-node": 1}', check=True)
     result = ctl("apply", *QUICK)
     assert result.returncode == 0, result.stderr
@@ -157,6 +166,28 @@ def test_delete_stream_removes_shards_whose_exchange_is_gone(ctl, clean, stream)
     assert not clean.shards(EXCHANGE)
 
 
+def test_drain_node_is_not_done_while_shards_stay_there(cluster, ctl, clean, stream):
+    node, = cluster.names
+    stream(2)
+    lone = ctl("drain_node", "--wait", "--vhost", "no.such", "--timeout", "3s", node)
+    assert lone.returncode == 75 and f"2 shards are on {node}" in lone.stderr, "a drain takes in every virtual host"
+    ctl("apply", *QUICK)
+    lone = ctl("drain_node", "--wait", node)
+    assert lone.returncode == 3 and "only one bound" in lone.stderr, lone.stderr
+
+    publish(cluster, 7)
+    ctl("clear_policy", "web", check=True)
+    wait_counted(clean, lambda queues: sum(queue["messages"] for queue in queues) == 7)
+    orphaned = ctl("drain_node", "--wait", node)
+    assert orphaned.returncode == 3 and "1 orphaned shard with 7 messages stays on it" in orphaned.stderr, orphaned.stderr
+    assert "no shards" not in orphaned.stdout
+    rows = json.loads(ctl("--formatter", "json", "drain_node", "--wait", node).stdout)
+    assert rows == [{"node": node, "shards": 1, "messages": 7, "outcome": "stays"}]
+    ctl("delete_stream", "--purge", *QUICK, EXCHANGE, check=True)
+    empty = ctl("drain_node", "--wait", node)
+    assert empty.returncode == 0 and "no shards any more" in empty.stdout, empty.stderr
+
+
 @pytest.mark.parametrize("kind", ["classic", "quorum"])
 def test_delete_stream_keeps_messages_until_the_time_is_up(cluster, ctl, clean, stream, kind):
     stream(2, queue={"type": kind})
@@ -203,7 +234,7 @@ def test_status_shows_conditions_and_what_is_left_in_a_drain(cluster, ctl, clean
     drained = next(name for name in clean.shards(EXCHANGE) if name.endswith(" - 1"))
     assert "1 draining" in text and "Draining" in text
     assert f"drain  {drained}: {amqp.ready_count(cluster.amqp[0], drained)} ready, 0 unacknowledged" in text
-    found, = json.loads(ctl("--formatter", "json", "status", check=True).stdout)
+    found, = json.loads(ctl("--formatter", "json", "status", check=True).stdout)["streams"]
     assert {condition["reason"] for condition in found["conditions"]} >= {"Draining"}
     assert "Draining" in ctl("--formatter", "csv", "status", check=True).stdout
 
@@ -250,12 +281,43 @@ def test_status_watch_redraws_a_terminal_in_place(cluster, stream):
         text += os.read(main, 4096)
     assert end_of(process) == 0
     os.close(main)
-    assert EXCHANGE.encode() in text
+    assert EXCHANGE.encode() in text and b"\x1b[3J" not in text, "what was scrolled out stays"
 
 
-def test_progress_rewrites_one_line_of_a_terminal(cluster, ctl, stream):
+def test_status_tells_programs_of_parameters_that_are_wrong(ctl, clean):
+    clean.set_global("stream-definition.wrong", {"shards-per-node": 0})
+    for formatter in ("json", "csv"):
+        result = ctl("--formatter", formatter, "status")
+        assert result.returncode == 0 and "Warning: " in result.stderr and "'wrong'" in result.stderr, result.stderr
+        assert "InvalidParameter" in result.stdout and "'wrong'" in result.stdout, result.stdout
+    seen = json.loads(ctl("--formatter", "json", "status", check=True).stdout)
+    assert seen["error"] is None and seen["streams"] == [] and seen["observed_at_ms"] > 1_600_000_000_000
+
+
+def test_a_second_interrupt_ends_a_look_that_hangs():
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        nobody.settimeout(20)
+        # pylint: disable-next=consider-using-with
+        process = subprocess.Popen([binary("warrenctl"), "status", "--watch", "--timeout", "10m", "--coordinator",
+                                    f"http://127.0.0.1:{nobody.getsockname()[1]}"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=program_environment())
+        try:
+            with nobody.accept()[0]:
+                def ended():
+                    process.send_signal(signal.SIGINT)
+                    return process.poll() is not None
+                wait_until(ended, 20, "the end of the program")
+            assert process.wait(1) == -signal.SIGINT
+        finally:
+            process.kill()
+            process.wait(20)
+
+
+@pytest.mark.parametrize("columns", [0, 20])
+def test_progress_rewrites_one_line_of_a_terminal(cluster, ctl, stream, columns):
     stream(3)
     main, side = pty.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     # pylint: disable-next=consider-using-with
     process = subprocess.Popen([binary("warrenctl"), *urls(cluster), "purge_stream", EXCHANGE], stdin=subprocess.DEVNULL,
                                stdout=side, stderr=side, env=program_environment())
@@ -266,5 +328,6 @@ def test_progress_rewrites_one_line_of_a_terminal(cluster, ctl, stream):
             text += chunk
     os.close(main)
     assert process.wait(20) == 0
-    assert text.count(b"\r\x1b[KPurging shard") == 3 and b"of 3 ...\r\nqueue" in text, text
+    assert text.count(b"\r\x1b[KPurging shard") == 3, text
+    assert ("Purging shard 3 of …" if columns else "Purging shard 3 of 3 ...") + "\r\nqueue" in text.decode(), text
     assert ctl("-q", "purge_stream", EXCHANGE, check=True).stdout.startswith("queue")

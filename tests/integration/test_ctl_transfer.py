@@ -78,6 +78,7 @@ def test_import_takes_warrens_part_of_a_whole_export_of_the_broker(ctl, clean, w
     for name, value in SETTINGS.items():
         clean.set_global(name, value)
     clean.declare_exchange("plain")
+    clean.set_global("stream-node.rabbit@elsewhere", {"drain": True})
     whole = clean.get("definitions")
     assert whole["exchanges"] and whole["users"]
     path = write(whole)
@@ -85,6 +86,7 @@ def test_import_takes_warrens_part_of_a_whole_export_of_the_broker(ctl, clean, w
     result = ctl("import", path)
     assert result.returncode == 0, result.stderr
     assert "of others are left out" in result.stdout
+    assert "left out: 'rabbit@elsewhere'; 'warrenctl drain_node'" in result.stdout
     assert stored(clean) == SETTINGS
     assert not [entry for entry in clean.get("exchanges/%2F?columns=name") if entry["name"] == "plain"]
 
@@ -104,6 +106,21 @@ def test_export_keeps_to_the_virtual_host_that_is_named(ctl, clean):
     clean.set_global("stream-policy.team.mine", SETTINGS["stream-policy.%2F.web"])
     assert [name for name in json.loads(ctl("--vhost", "team", "export", check=True).stdout)
             if name.startswith("stream-policy")] == ["stream-policy.team.mine"]
+
+
+def test_export_leaves_out_what_import_would_refuse(ctl, clean, write):
+    for name, value in SETTINGS.items():
+        clean.set_global(name, value)
+    clean.set_global("stream.shards-per-node", 0)
+    clean.set_global("stream-policy.%2", {})
+    result = ctl("export")
+    assert result.returncode == 3 and result.stderr.count("it is left out") == 2, result.stderr
+    assert json.loads(result.stdout) == SETTINGS
+    assert outcomes(ctl, write(result.stdout)) == dict.fromkeys(SETTINGS, "unchanged")
+    definitions = ctl("export", "--as", "definitions")
+    assert "'stream.shards-per-node'" in definitions.stderr, definitions.stderr
+    names = {entry["name"] for entry in json.loads(definitions.stdout)["global_parameters"]}
+    assert names == {*SETTINGS, "stream.shards-per-node"}
 
 
 def test_a_policy_without_its_definition_is_imported_with_a_warning(ctl, clean, write):
@@ -217,6 +234,14 @@ def test_bash_offers_every_command_and_every_common_option(programs, tmp_path):
     commands = [line.split()[0] for line in text.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
     assert complete(programs, tmp_path, "") == commands and len(commands) > 15
     assert {"--management", "--vhost", "--quiet"} <= set(complete(programs, tmp_path, "--"))
+
+
+def test_zsh_offers_common_options_behind_every_command(programs):
+    arguments = programs.ctl(None, "completion", "zsh", check=True).stdout.split("case ${words[1]//-/_} in\n")[1]
+    for command in ("list_nodes", "list_streams", "drain_node", "completion"):
+        block = arguments.split(f"        {command})\n")[1].split(";;")[0]
+        assert "'--formatter=[" in block and "'-p[" in block, block
+        assert ("'--wait[" in block) == (command == "drain_node"), block
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -63,6 +63,16 @@ TEST(OpenSession, RefusesOptionsOfAnotherCommand) {
   EXPECT_EQ(session.error().code, ErrorCode::kUsage);
 }
 
+TEST(OpenSession, RefusesToExportATable) {
+  const char* line[] = {"warrenctl", "export", "--formatter", "csv"};
+  const auto parsed = MakeOptions().Parse(4, line, nullptr);
+  ASSERT_TRUE(parsed);
+  const auto session = OpenSession(*parsed, **FindCommand("export"));
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code, ErrorCode::kUsage);
+  EXPECT_TRUE(OpenSession(*parsed, **FindCommand("list_nodes")));
+}
+
 TEST(OpenSession, NamesTheCommandsAnOptionIsFor) {
   const char* line[] = {"warrenctl", "list_nodes", "--coordinator", "http://127.0.0.1:1"};
   const auto parsed = MakeOptions().Parse(4, line, nullptr);
