@@ -1,7 +1,9 @@
 """What the coordinator shows and takes: REST API, metrics, --once with its exit codes; and a management API that fails."""
 
+import contextlib
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -147,6 +149,43 @@ def test_the_rest_api_refuses_strangers_and_survives_rubbish(cluster, clean, pro
     assert get(program, "nodes")["nodes"]
     elsewhere = programs.run("warren-coordinator", "--listen", "0.0.0.0:15999", "--metrics-listen", "127.0.0.1:0")
     assert elsewhere.returncode == 78 and "loopback" in elsewhere.stderr
+
+
+def test_pages_of_other_origins_and_names_get_nothing(cluster, clean, programs):
+    assert clean.nodes()
+    program = programs.coordinator(cluster)
+    drain = f"{program.api}/nodes/{part(cluster.names[0])}/drain"
+    for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Host": "localhost.evil.example:80"},
+                    {"Host": "127.0.0.1.evil.example"}, {"Origin": "null"}):
+        assert HTTP.post(drain, headers=headers, timeout=10).status_code == 403, headers
+        assert HTTP.get(f"{program.api}/nodes", headers=headers, timeout=10).status_code == 403, headers
+    address = program.api.removeprefix("http://").removesuffix("/api/v1")
+    for headers in ({"Origin": f"http://{address}"}, {"Host": f"localhost:{address.split(':')[1]}"}):
+        assert HTTP.get(f"{program.api}/nodes", headers=headers, timeout=10).status_code == 200, headers
+    assert not clean.get("global-parameters") or all("stream-node" not in entry["name"]
+                                                     for entry in clean.get("global-parameters"))
+
+
+def test_it_ends_in_time_while_a_drain_waits_for_a_broker_that_does_not_answer(cluster, clean, programs, relay):
+    clean.define_stream("my_stream", DEFINITION, r"^shard\.")
+    between = relay(cluster.management[0])
+    port = free_port()
+    program = programs.start("warren-coordinator", "--management", between.url, "--interval", "1h", "--listen",
+                             f"127.0.0.1:{port}")
+    program.api = f"http://127.0.0.1:{port}/api/v1"
+    wait_until(lambda: get(program, "nodes")["nodes"], 20)
+    between.mode = "nothing"
+    drain = f"{program.api}/nodes/{part(cluster.names[0])}/drain"
+
+    def post():
+        with contextlib.suppress(requests.RequestException):
+            HTTP.post(drain, timeout=20)
+    asking = threading.Thread(target=post)
+    before = between.connections
+    asking.start()
+    wait_until(lambda: between.connections > before, 10)
+    assert program.terminate(20) == 0
+    asking.join(25)
 
 
 def test_a_node_is_drained_and_filled_again_through_the_rest_api(cluster, clean, programs):
