@@ -9,6 +9,11 @@ bool HasCondition(const StreamPlan& stream, std::string_view reason) {
                      [&](const Condition& condition) { return condition.reason == reason; });
 }
 
+bool IsBlocked(const StreamPlan& stream) {
+  return std::any_of(stream.conditions.begin(), stream.conditions.end(),
+                     [](const Condition& condition) { return condition.blocks; });
+}
+
 /// As the planner says it: not wanted, and the exchange has no other shard that serves.
 bool StaysAsTheLast(const StreamPlan& stream, const Shard& shard) {
   return shard.state == ShardState::kDraining && shard.bound && HasCondition(stream, "LastShard");
@@ -25,6 +30,8 @@ void Count(const StreamPlan& stream, const Shard& shard, NodeShards& count) {
   count.leaving.Add(shard);
   if (shard.state == ShardState::kDown) {
     ++count.down;
+  } else if (IsBlocked(stream)) {
+    ++count.blocked;
   } else if (StaysAsTheLast(stream, shard)) {
     ++count.lone;
   }
@@ -54,6 +61,10 @@ std::string NodeShards::WhyStuck() const {
     text += (text.empty() ? "" : "; ") + Number(down, "shard") + (down == 1 ? " is" : " are") +
             " down, and nothing can be taken off a node that does not serve: start it, or 'rabbitmqctl "
             "forget_cluster_node' if it is gone for good";
+  }
+  if (blocked > 0) {
+    text += (text.empty() ? "" : "; ") + Number(blocked, "shard") + (blocked == 1 ? " is" : " are") +
+            " of streams for which nothing can be done; 'warrenctl status' says why";
   }
   return text;
 }

@@ -74,6 +74,14 @@ TEST(CountOnNode, IsStuckWhereTheOnlyShardBoundStays) {
   EXPECT_FALSE(Counted({stream}).stuck()) << "the other one is still to be emptied";
 }
 
+TEST(CountOnNode, IsStuckWhereNothingIsDoneForTheStream) {
+  StreamPlan stream = Stream({ShardIn(ShardState::kActive, true), ShardIn(ShardState::kDeclared)});
+  EXPECT_FALSE(Counted({stream}).stuck());
+  stream.conditions = {{ConditionType::kDegraded, "UnknownDefinition", "there is none", true}};
+  EXPECT_TRUE(Counted({stream}).stuck());
+  EXPECT_TRUE(Has(Counted({stream}).WhyStuck(), "2 shards are of streams for which nothing can be done"));
+}
+
 TEST(CountOnNode, IsStuckWhereAllIsDownAndSaysSo) {
   const auto down = Counted({Stream({ShardIn(ShardState::kDown, true), ShardIn(ShardState::kDown)})});
   EXPECT_TRUE(down.stuck());
