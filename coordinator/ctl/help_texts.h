@@ -43,8 +43,8 @@ inline constexpr std::string_view kDrainNodeHelp =
     "The coordinator then unbinds the node's shards, waits until they are empty and unused, and deletes them;\n"
     "nothing is placed there until undrain_node. An exchange always keeps one bound shard. --wait waits until no\n"
     "shard is left there, at most --timeout: then the exit code is 75, and the drain goes on. It is 3 when what is\n"
-    "left will not go: orphaned, retained, down, or the last shard of its exchange. A drain takes in all virtual\n"
-    "hosts. Without a coordinator, 'warrenctl apply' does the work.\n";
+    "left will not go: orphaned, retained, down, of a stream for which nothing can be done, or the last shard of its\n"
+    "exchange. A drain takes in all virtual hosts. Without a coordinator, 'warrenctl apply' does the work.\n";
 inline constexpr std::string_view kPurgeStreamHelp =
     "The exchange is that of the virtual host of --vhost. Messages that are ready are dropped; those that consumers\n"
     "hold unacknowledged stay.\n";
