@@ -16,7 +16,7 @@ CLUSTER_STATISTICS_MS = 1000
 EXCHANGE = "shard.orders"
 STEPS = 25
 LONGEST_PAUSE_S = 1.5
-SEEDS = [int(seed) for seed in os.environ.get("WARREN_TEST_SEEDS", "1").split(",")]
+SEEDS = [int(seed) for seed in os.environ.get("WARREN_TEST_SEEDS", "5").split(",")]
 
 
 class Mixer:
