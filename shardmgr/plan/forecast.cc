@@ -86,7 +86,8 @@ MovedKeys PlayBothOrders(const std::vector<Action>& actions, Ring ring) {
 /// Of hash values below lcm(before, after), min(before, after) leave the same remainder by both.
 MovedKeys ModulusShare(std::uint64_t before, std::uint64_t after) {
   if (before == after) return {};
-  if (before == 0 || after == 0) return {1, 1};
+  if (before == 0) return {};  // There are no keys yet.
+  if (after == 0) return {1, 1};
   const double stay = static_cast<double>(std::min(before, after)) / static_cast<double>(std::lcm(before, after));
   return {1 - stay, 1};  // More where the list is in another order than before.
 }

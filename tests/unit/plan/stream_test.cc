@@ -93,6 +93,11 @@ TEST(Forecast, GivesTheShareOfKeysThatMove) {
   EXPECT_GT(moved->most, 0.8);           // Had they been bound first.
   cluster = Converged(kOne, "x-random");
   EXPECT_FALSE(cluster.Look(CatalogOf(kTwo)).streams.at(0).moved_keys);
+  for (const char* type : {"x-consistent-hash", "x-modulus-hash"}) {
+    WatchedCluster fresh;
+    fresh.topology = DrawCluster(kThree, {"shard.x"}, type);
+    EXPECT_EQ(fresh.Look(CatalogOf(kOne)).streams.at(0).moved_keys->most, 0) << type;
+  }
   cluster = Converged(kOne, "x-modulus-hash");
   EXPECT_NEAR(cluster.Look(CatalogOf(kTwo)).streams.at(0).moved_keys->least, 0.5, 0.01);
 }
