@@ -5,55 +5,13 @@ import json
 import shutil
 import signal
 
-import requests
-
 from support import amqp
 from support.management import part
 from support.ports import free_port
+from support.status import DEFINITION, EXCHANGE, assert_six, expected_shards, get, once, reasons, stream
 from support.waiting import always, wait_until
 
 CLUSTER_STATISTICS_MS = 1000
-DEFINITION = {"local-username": "guest", "shards-per-node": 2, "routing-key": "1234"}
-EXCHANGE = "shard.logs_stream"
-HTTP = requests.Session()
-HTTP.trust_env = False
-
-
-def get(program, path, status=200):
-    """JSON of an endpoint of the REST API."""
-    answer = HTTP.get(f"{program.api}/{path}", timeout=10)
-    assert answer.status_code == status, answer.text
-    return answer.json()
-
-
-def stream(program, exchange, vhost="/"):
-    """Status of one stream."""
-    return get(program, f"streams/{part(vhost)}/{part(exchange)}")
-
-
-def reasons(program, exchange, vhost="/"):
-    """Reasons of a stream's conditions."""
-    return {condition["reason"] for condition in stream(program, exchange, vhost)["conditions"]}
-
-
-def expected_shards(cluster, exchange=EXCHANGE, count=2):
-    """Names of the shards that a stream has on every node, with the node."""
-    return {f"stream: {exchange} - {node} - {index}": node for node in cluster.names for index in range(count)}
-
-
-def assert_six(cluster, api, exchange=EXCHANGE, key="1"):
-    """Exactly the six queues, each on its node, bound once with the reduced weight."""
-    shards = api.wait_shards(exchange, 6)
-    assert {name: queue["node"] for name, queue in shards.items()} == expected_shards(cluster, exchange)
-    bindings = api.bindings(exchange)
-    assert sorted((entry["destination"], entry["routing_key"]) for entry in bindings) == \
-        sorted((name, key) for name in shards)
-
-
-def once(programs, cluster, *arguments, **options):
-    """warren-coordinator --once."""
-    urls = [part for url in cluster.management for part in ("--management", url)]
-    return programs.run("warren-coordinator", *urls, "--once", *arguments, **options)
 
 
 def test_six_queues_each_on_its_node_and_bound_once(cluster, clean, programs):

@@ -12,10 +12,15 @@ HTTP.trust_env = False
 QUICK = ("--statistics-interval", "1s", "--stall-after", "3s", "--interval", "500ms")
 
 
-def get(program, path):
+# The stream of the coordinator's own tests: the definition of the original documentation.
+DEFINITION = {"local-username": "guest", "shards-per-node": 2, "routing-key": "1234"}
+EXCHANGE = "shard.logs_stream"
+
+
+def get(program, path, status=200):
     """JSON of an endpoint."""
     answer = HTTP.get(f"{program.api}/{path}", timeout=10)
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code == status, answer.text
     return answer.json()
 
 
@@ -32,6 +37,11 @@ def states(program, exchange):
 def conditions(program, exchange):
     """Reason -> message."""
     return {condition["reason"]: condition["message"] for condition in stream(program, exchange)["conditions"]}
+
+
+def reasons(program, exchange, vhost="/"):
+    """Reasons of a stream's conditions."""
+    return {condition["reason"] for condition in stream(program, exchange, vhost)["conditions"]}
 
 
 def wait_condition(program, exchange, reason, timeout=20):
@@ -52,3 +62,23 @@ def wait_ready(program, exchange, shards, timeout=60, vhost="/"):
 def shard_names(nodes, exchange, count, prefix="stream"):
     """Names of `count` shards on each of the nodes."""
     return {f"{prefix}: {exchange} - {node} - {index}" for node in nodes for index in range(count)}
+
+
+def expected_shards(cluster, exchange=EXCHANGE, count=2):
+    """Names of the shards that a stream has on every node, with the node."""
+    return {f"stream: {exchange} - {node} - {index}": node for node in cluster.names for index in range(count)}
+
+
+def assert_six(cluster, api, exchange=EXCHANGE, key="1"):
+    """Exactly the six queues, each on its node, bound once with the reduced weight."""
+    shards = api.wait_shards(exchange, 6)
+    assert {name: queue["node"] for name, queue in shards.items()} == expected_shards(cluster, exchange)
+    bindings = api.bindings(exchange)
+    assert sorted((entry["destination"], entry["routing_key"]) for entry in bindings) == \
+        sorted((name, key) for name in shards)
+
+
+def once(programs, cluster, *arguments, **options):
+    """warren-coordinator --once."""
+    urls = [word for url in cluster.management for word in ("--management", url)]
+    return programs.run("warren-coordinator", *urls, "--once", *arguments, **options)
