@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from . import node, watchdog
+from . import node, ports, watchdog
 from .cluster import Cluster
 from .errors import ClusterError
 
@@ -150,6 +150,7 @@ def run(options):
         raise ClusterError("run: say what to run, as in `cluster run --nodes 1 -- ./my_test`")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _raise_interrupted)
+    ports.reserve()
     cluster = Cluster(tempfile.mkdtemp(prefix="warren-cluster-"))
     child = None
     try:
