@@ -1,0 +1,179 @@
+// Options, CPU clocks and percentiles; see the header.
+#include "tests/bench/measure.h"
+
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+
+namespace warren::bench {
+namespace {
+
+double ClockSeconds(clockid_t clock) {
+  timespec time{};
+  if (::clock_gettime(clock, &time) != 0) return -1;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+}
+
+/// Of a whole process, in nanoseconds' precision.
+double ProcessSeconds(pid_t pid) {
+  clockid_t clock{};
+  if (::clock_getcpuclockid(pid, &clock) != 0) Die("process " + std::to_string(pid) + " is not there any more");
+  const double seconds = ClockSeconds(clock);
+  if (seconds < 0) Die("cannot read the CPU time of process " + std::to_string(pid));
+  return seconds;
+}
+
+/// Of the machine, idle and waiting for disks excluded.
+double MachineSeconds() {
+  std::ifstream stat("/proc/stat");
+  std::string word;
+  stat >> word;
+  double busy = 0, value = 0;
+  for (int column = 0; column < 8 && stat >> value; ++column) {
+    if (column != 3 && column != 4) busy += value;
+  }
+  return busy / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
+
+constexpr const char* kMachine = "others";
+
+}  // namespace
+
+void Die(const std::string& message) {
+  std::cerr << message << "\n";
+  std::exit(1);
+}
+
+Arguments::Arguments(int argc, char** argv, int first) {
+  for (int index = first; index < argc; index += 2) {
+    const std::string name = argv[index];
+    if (!name.starts_with("--") || index + 1 >= argc) {
+      std::cerr << "what is '" << name << "'? Options come as --name value\n";
+      std::exit(64);
+    }
+    given_.emplace(name.substr(2), argv[index + 1]);
+  }
+}
+
+std::vector<std::string> Arguments::All(const std::string& name) {
+  asked_[name] = true;
+  std::vector<std::string> values;
+  const auto [begin, end] = given_.equal_range(name);
+  for (auto it = begin; it != end; ++it) values.push_back(it->second);
+  return values;
+}
+
+std::string Arguments::Text(const std::string& name, const std::string& fallback) {
+  const auto values = All(name);
+  return values.empty() ? fallback : values.back();
+}
+
+std::string Arguments::Required(const std::string& name) {
+  const auto values = All(name);
+  if (!values.empty()) return values.back();
+  std::cerr << "--" << name << " is missing\n";
+  std::exit(64);
+}
+
+std::int64_t Arguments::Number(const std::string& name, std::int64_t fallback) {
+  const auto text = Text(name, "");
+  return text.empty() ? fallback : std::stoll(text);
+}
+
+double Arguments::Seconds(const std::string& name, double fallback) {
+  const auto text = Text(name, "");
+  return text.empty() ? fallback : std::stod(text);
+}
+
+void Arguments::RefuseUnknown() const {
+  for (const auto& [name, value] : given_) {
+    if (asked_.contains(name)) continue;
+    std::cerr << "--" << name << " is not an option of this program\n";
+    std::exit(64);
+  }
+}
+
+CpuWatch::CpuWatch(const std::vector<std::string>& entries, const std::string& self) {
+  groups_[self] = {::getpid()};
+  for (const auto& entry : entries) {
+    const auto equals = entry.find('=');
+    std::istringstream pids(equals == std::string::npos ? "" : entry.substr(equals + 1));
+    auto& group = groups_[entry.substr(0, equals)];
+    for (std::string pid; std::getline(pids, pid, ',');) group.push_back(std::stoi(pid));
+    if (group.empty()) Die("--watch takes NAME=PID,PID… and got '" + entry + "'");
+  }
+}
+
+std::map<std::string, double> CpuWatch::Read() const {
+  std::map<std::string, double> seconds;
+  double ours = 0;
+  for (const auto& [name, pids] : groups_) {
+    for (const pid_t pid : pids) seconds[name] += ProcessSeconds(pid);
+    ours += seconds[name];
+  }
+  seconds[kMachine] = MachineSeconds() - ours;
+  return seconds;
+}
+
+void CpuWatch::Start() { before_ = Read(); }
+void CpuWatch::Stop() { after_ = Read(); }
+
+nlohmann::json CpuWatch::Seconds() const {
+  nlohmann::json result = nlohmann::json::object();
+  for (const auto& [name, seconds] : after_) result[name] = std::max(0.0, seconds - before_.at(name));
+  return result;
+}
+
+Measurement::Measurement(double warm_up_s, double window_s, CpuWatch& watch)
+    : watch_(watch),
+      window_(static_cast<std::int64_t>(window_s * 1e9)),
+      begin_(Clock::now() + std::chrono::nanoseconds(static_cast<std::int64_t>(warm_up_s * 1e9))) {
+  latencies_ns_.reserve(1u << 22);
+}
+
+bool Measurement::Advance(Clock::time_point now) {
+  if (measuring_ && now >= end_) {
+    measuring_ = false;
+    over_ = true;
+    watch_.Stop();
+    end_ = now;
+  } else if (!measuring_ && !over_ && now >= begin_) {
+    watch_.Start();
+    measuring_ = true;
+    begin_ = Clock::now();
+    end_ = begin_ + window_;
+  }
+  return !over_;
+}
+
+void Measurement::CountError(const std::string& what) { ++errors_[what]; }
+
+double Measurement::PercentileUs(double share) {
+  if (latencies_ns_.empty()) return 0;
+  const auto rank = static_cast<std::size_t>(share * static_cast<double>(latencies_ns_.size() - 1));
+  const auto nth = latencies_ns_.begin() + static_cast<std::ptrdiff_t>(rank);
+  std::nth_element(latencies_ns_.begin(), nth, latencies_ns_.end());
+  return static_cast<double>(*nth) / 1000;
+}
+
+nlohmann::json Measurement::Report() {
+  const double seconds = std::chrono::duration<double>(end_ - begin_).count();
+  const auto requests = latencies_ns_.size();
+  nlohmann::json report = {
+      {"requests", requests},        {"seconds", seconds},          {"rate", static_cast<double>(requests) / seconds},
+      {"p50_us", PercentileUs(0.5)}, {"p90_us", PercentileUs(0.9)}, {"p99_us", PercentileUs(0.99)},
+      {"max_us", PercentileUs(1)},   {"errors", errors_},           {"cpu_s", watch_.Seconds()}};
+  auto& each = report["cpu_us_per_request"] = nlohmann::json::object();
+  if (requests == 0) return report;
+  for (const auto& [name, cpu_s] : report["cpu_s"].items()) {
+    each[name] = cpu_s.get<double>() * 1e6 / static_cast<double>(requests);
+  }
+  return report;
+}
+
+}  // namespace warren::bench
