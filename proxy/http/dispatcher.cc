@@ -62,12 +62,12 @@ Dispatcher::Id Dispatcher::Submit(TimePoint now, Job&& job, std::shared_ptr<Answ
   stats_.in_flight.fetch_add(1, std::memory_order_relaxed);
   const Id id{index, slot.generation};
   if (exchange_missing_) {
-    Fail(index, 503, "the exchange " + options_.exchange + " does not exist", true);
+    Fail(index, Cause::kNoExchange, "the exchange " + options_.exchange + " does not exist");
   } else if (blocked_) {
     DispatcherStats::Add(stats_.blocked);
-    Fail(index, 503, kBlocked, true);
+    Fail(index, Cause::kBlocked, kBlocked);
   } else if (no_consumers_) {
-    Fail(index, 503, "no worker serves this at the moment", true);
+    Fail(index, Cause::kNoConsumers, "no worker serves this at the moment");
   } else if (ready()) {
     Publish(now, index);
   } else {
@@ -108,7 +108,7 @@ void Dispatcher::Publish(TimePoint now, std::uint32_t index) {
                                      std::max(left, Milliseconds(1)));
   if (!sequence) {
     if (sequence.error().code == ErrorCode::kInvalid) {
-      Fail(index, 431, "the head is too large to be carried");
+      Fail(index, Cause::kHeadTooLarge, "the head is too large to be carried");
     } else {
       Hold(now, index);
     }
@@ -139,8 +139,10 @@ void Dispatcher::Finish(std::uint32_t index, std::variant<wire::Response, Failur
   if (sink) sink->OnAnswer(slot.tag, Outcome{std::move(answer), slot.publishing_count});
 }
 
-void Dispatcher::Fail(std::uint32_t index, int status, std::string reason, bool retry_later) {
-  Finish(index, Failure{status, std::move(reason), retry_later});
+void Dispatcher::Fail(std::uint32_t index, Cause cause, std::string reason) {
+  const CauseFacts& facts = Facts(cause);
+  DispatcherStats::Add(stats_.failures[static_cast<std::size_t>(cause)]);
+  Finish(index, Failure{facts.status, std::move(reason), facts.retry_later});
 }
 
 Dispatcher::Slot* Dispatcher::Find(std::string_view correlation_id, TokenTable::Place& place) {
@@ -184,7 +186,7 @@ void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
   }
   // It reached no queue, so it may be sent again whatever its method is.
   if (Unsettled(now) && slot->publishing_count < kMaxPublishings) return PublishLater(now, place.slot);
-  Fail(place.slot, 503, "no shard of " + options_.exchange + " is bound", true);
+  Fail(place.slot, Cause::kNoShard, "no shard of " + options_.exchange + " is bound");
 }
 
 void Dispatcher::OnReply(const amqp_basic_properties_t& properties, std::string&& body, bool damaged) {
@@ -197,7 +199,7 @@ void Dispatcher::OnReply(const amqp_basic_properties_t& properties, std::string&
     }
   }
   DispatcherStats::Add(stats_.malformed_replies);
-  Fail(place.slot, 502, "the worker's answer is no HTTP response");
+  Fail(place.slot, Cause::kMalformedReply, "the worker's answer is no HTTP response");
 }
 
 void Dispatcher::OnDeadLetter(std::string_view correlation_id, std::string_view reason) {
@@ -205,10 +207,11 @@ void Dispatcher::OnDeadLetter(std::string_view correlation_id, std::string_view 
   TokenTable::Place place;
   if (Find(correlation_id, place) == nullptr) return;
   DispatcherStats::Add(stats_.dead_letters);
-  if (reason == "maxlen") return Fail(place.slot, 503, "the queue of the stream is full", true);
-  Fail(place.slot, 502,
-       reason == "delivery_limit" ? "the request was delivered too often without an answer"
-                                  : "a worker rejected the request");
+  if (reason == "maxlen") return Fail(place.slot, Cause::kQueueFull, "the queue of the stream is full");
+  if (reason == "delivery_limit") {
+    return Fail(place.slot, Cause::kDeliveryLimit, "the request was delivered too often without an answer");
+  }
+  Fail(place.slot, Cause::kRejected, "a worker rejected the request");
 }
 
 void Dispatcher::OnBlocked(bool blocked) {
@@ -219,14 +222,14 @@ void Dispatcher::OnBlocked(bool blocked) {
     if (slot.publishing_count > 0 && slot.publishings[slot.publishing_count - 1].state != State::kUnconfirmed) return;
     if (slot.publishing_count > 0 && !slot.job.request.retry_safe) return;
     DispatcherStats::Add(stats_.blocked);
-    Fail(index, 503, kBlocked, true);
+    Fail(index, Cause::kBlocked, kBlocked);
   });
 }
 
 void Dispatcher::Tick(TimePoint now) {
   while (first_ != kNone && slots_[first_].deadline <= now) {
     DispatcherStats::Add(stats_.deadlines);
-    Fail(first_, 504, "no answer in time");
+    Fail(first_, Cause::kDeadline, "no answer in time");
   }
   if (settle_at_ <= now) Settle(now);
   if (!waiting_.empty()) PublishWaiting(now);
@@ -238,7 +241,7 @@ void Dispatcher::Tick(TimePoint now) {
     if (Live(alarm.id) == nullptr) continue;
     if (alarm.kind == AlarmKind::kHoldEnds) {
       Slot& slot = slots_[alarm.id.slot];
-      if (slot.waiting && slot.publishing_count == 0) Fail(alarm.id.slot, 503, kNoConnection, true);
+      if (slot.waiting && slot.publishing_count == 0) Fail(alarm.id.slot, Cause::kNoConnection, kNoConnection);
     } else {
       Ring(now, alarm);
     }

@@ -10,6 +10,7 @@
 // Costs: a request that meets no trouble takes one table entry, one slot and no allocation of its own.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -21,6 +22,7 @@
 #include <variant>
 #include <vector>
 
+#include "proxy/http/failure.h"
 #include "proxy/http/token.h"
 #include "proxy/wire/message.h"
 
@@ -34,13 +36,6 @@ using Milliseconds = std::chrono::milliseconds;
 struct Job {
   wire::Request request;
   std::string routing_key;
-};
-
-/// An answer that the proxy makes itself.
-struct Failure {
-  int status = 502;
-  std::string reason;        ///< One sentence for the client.
-  bool retry_later = false;  ///< The answer carries Retry-After.
 };
 
 struct Outcome {
@@ -71,6 +66,7 @@ struct DispatcherStats {
   Count publishings{0}, retries{0}, returns{0}, nacks{0}, blocked{0}, deadlines{0};
   Count unknown_replies{0}, malformed_replies{0}, dead_letters{0}, nodes_lost{0};
   std::atomic<std::int64_t> in_flight{0};
+  std::array<Count, kCauses.size()> failures{};  ///< Answers of the dispatcher's own, by Cause.
 
   static void Add(Count& count) { count.fetch_add(1, std::memory_order_relaxed); }
 };
@@ -172,7 +168,7 @@ class Dispatcher {
   // dispatcher.cc
   std::uint32_t NewSlot();
   void Finish(std::uint32_t index, std::variant<wire::Response, Failure>&& answer);
-  void Fail(std::uint32_t index, int status, std::string reason, bool retry_later = false);
+  void Fail(std::uint32_t index, Cause cause, std::string reason);
   void Link(std::uint32_t index);
   void Unlink(std::uint32_t index);
   Slot* Live(Id id);

@@ -10,7 +10,8 @@ namespace warren::proxy {
 void Dispatcher::Retry(TimePoint now, std::uint32_t index, std::string_view why) {
   Slot& slot = slots_[index];
   const bool spent = slot.publishing_count == kMaxPublishings;
-  if (!slot.job.request.retry_safe || spent) return Fail(index, 502, std::string(why), spent);
+  if (!slot.job.request.retry_safe || spent)
+    return Fail(index, spent ? Cause::kRetriesSpent : Cause::kNacked, std::string(why));
   PublishLater(now, index);
 }
 
@@ -30,7 +31,8 @@ void Dispatcher::GiveUpLater(TimePoint now, std::uint32_t index) {
 void Dispatcher::Ring(TimePoint now, const Alarm& alarm) {
   const std::uint32_t index = alarm.id.slot;
   if (alarm.kind == AlarmKind::kGiveUp) {
-    return Fail(index, 502, "the connection to the worker was lost; the request may or may not have been carried out");
+    return Fail(index, Cause::kLost,
+                "the connection to the worker was lost; the request may or may not have been carried out");
   }
   if (ready()) return Publish(now, index);
   Wait(index);
@@ -109,7 +111,7 @@ void Dispatcher::OnExchangeMissing(TimePoint now) {
   // What was confirmed reached a shard while there was one; its answer may come.
   ForEachLive([this](std::uint32_t index, Slot& slot) {
     if (!slot.waiting && !slot.awaits_reconnect) return;
-    Fail(index, 503, "the exchange " + options_.exchange + " does not exist", true);
+    Fail(index, Cause::kNoExchange, "the exchange " + options_.exchange + " does not exist");
   });
   waiting_.clear();
 }
