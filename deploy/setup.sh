@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs every Debian package that building, running and testing Warren need.
 # Idempotent, and quiet when nothing is missing. Run as root on Debian 12.
-# With --list it only prints the packages. docs/dependencies.md says why each is here.
+# With --fuzz also those that only the fuzzers need (tests/fuzz/run.sh); with --list it only prints the packages.
+# docs/dependencies.md says why each is here.
 set -euo pipefail
 
 build=(
@@ -16,13 +17,18 @@ test=(
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
   prometheus python3-pytest python3-pika python3-requests curl jq man-db shellcheck
 )
+fuzz=(clang-14 libclang-rt-14-dev)
 packages=("${build[@]}" "${run[@]}" "${test[@]}")
 
+if [[ "${1:-}" == "--fuzz" ]]; then
+  packages+=("${fuzz[@]}")
+  shift
+fi
 if [[ "${1:-}" == "--list" ]]; then
   printf '%s\n' "${packages[@]}"
   exit 0
 elif [[ $# -gt 0 ]]; then
-  echo "usage: $0 [--list]" >&2
+  echo "usage: $0 [--fuzz] [--list]" >&2
   exit 64
 fi
 
