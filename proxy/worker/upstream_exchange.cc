@@ -10,6 +10,8 @@
 #include <boost/beast/http/string_body.hpp>
 #include <optional>
 
+#include "proxy/worker/request_head.h"
+
 namespace warren::worker {
 namespace {
 
@@ -19,13 +21,6 @@ namespace http = beast::http;
 
 constexpr int kMaxInterimResponses = 16;
 using Parser = http::response_parser<http::string_body>;
-
-// Fields that this hop writes itself, or has no use for.
-bool IsOurs(std::string_view name) {
-  return wire::EqualNames(name, "host") || wire::EqualNames(name, "content-length") || wire::EqualNames(name, "expect");
-}
-
-bool BodyExpected(const std::string& method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
 
 bool IsInterim(unsigned status) { return status >= 100 && status < 200 && status != 101; }
 
@@ -68,21 +63,6 @@ ExchangeOutcome OutcomeOf(const beast::error_code& error, bool stale) {
 }
 
 }  // namespace
-
-std::string RequestHead(const wire::Request& request, std::string_view host) {
-  wire::Fields fields = request.fields;
-  wire::StripHopByHop(fields);
-  std::string head = request.method + " " + request.target + " HTTP/1.1\r\nHost: ";
-  head += host;
-  head += "\r\n";
-  for (const wire::Field& field : fields) {
-    if (!IsOurs(field.name)) head.append(field.name).append(": ").append(field.value).append("\r\n");
-  }
-  if (!request.body.empty() || BodyExpected(request.method)) {
-    head += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
-  }
-  return head + "\r\n";
-}
 
 asio::awaitable<Exchange> RunExchange(UpstreamConnection& connection, const wire::Request& request,
                                       std::string_view host, std::uint64_t max_body_bytes) {

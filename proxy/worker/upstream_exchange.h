@@ -43,9 +43,6 @@ struct Exchange {
   wire::Response response;
 };
 
-/// The head of the request as it goes to the application, with `host` as Host.
-std::string RequestHead(const wire::Request& request, std::string_view host);
-
 /// Sends `request` and reads its response. The connection's own timer has to be set before.
 boost::asio::awaitable<Exchange> RunExchange(UpstreamConnection& connection, const wire::Request& request,
                                              std::string_view host, std::uint64_t max_body_bytes);
