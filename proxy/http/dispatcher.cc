@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "proxy/wire/control.h"
+
 namespace warren::proxy {
 namespace {
 
@@ -191,6 +193,7 @@ void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
 
 void Dispatcher::OnReply(const amqp_basic_properties_t& properties, std::string&& body, bool damaged) {
   const wire::Envelope envelope = wire::ReadEnvelope(properties);
+  if (envelope.type == wire::kAcceptType) return;  // Long work: the answer is still to come.
   TokenTable::Place place;
   if (Find(envelope.correlation_id, place) == nullptr) return DispatcherStats::Add(stats_.unknown_replies);
   if (!damaged) {
