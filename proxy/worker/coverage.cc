@@ -86,6 +86,7 @@ void Coverage::Stop(std::function<void()> done) {
   timer_.cancel();
   consumers_.clear();
   leaving_.clear();
+  inbox_ = nullptr;
   Say(false, "stopped");
   if (connection_) {
     on_stopped_ = std::move(done);
@@ -99,18 +100,15 @@ void Coverage::Stop(std::function<void()> done) {
 void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
   ++epoch_;
   connection_ = connection;
-  own_queue_.clear();
   next_probe_ = {};
   yielded_.clear();
   failures_.Forget(connection->endpoint().ToString());
   metrics_.connects.Increment();
   Log(LogLevel::kInfo, "connected to the broker", {{"endpoint", connection->endpoint().ToString()}});
   self_.node.clear();
-  if (options_.local_node.empty()) {
-    FindNode();
-  } else {
-    OnNode(options_.local_node);
-  }
+  inbox_refused_ = false;
+  OpenInbox();
+  if (!options_.local_node.empty()) OnNode(options_.local_node);
 }
 
 void Coverage::OnDown(const amqp::Endpoint& endpoint, const Error& error, bool was_up) {
@@ -128,6 +126,7 @@ void Coverage::OnDown(const amqp::Endpoint& endpoint, const Error& error, bool w
     leaving_.clear();
     connection_ = nullptr;
     control_ = nullptr;
+    inbox_ = nullptr;
     self_.node.clear();
     metrics_.shards.Set(0);
   }
@@ -174,7 +173,7 @@ void Coverage::Consume(const std::string& shard, unsigned prefetch) {
     if (const auto self = weak.lock()) self->refused_.erase(shard);
     Log(LogLevel::kInfo, "consuming a shard", {{"shard", shard}, {"prefetch", prefetch}});
   };
-  auto consumer = std::make_shared<ShardConsumer>(connection_, shard, std::move(hooks));
+  auto consumer = std::make_shared<ShardConsumer>(connection_, shard, inbox_->name(), std::move(hooks));
   consumer->Start(ConsumerTag(self_, next_tag_++), prefetch);
   consumers_.emplace(shard, std::move(consumer));
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "proxy/worker/cluster_view.h"
+#include "proxy/worker/inbox.h"
 #include "proxy/worker/job_runner.h"
 #include "proxy/worker/shard_consumer.h"
 #include "proxy/worker/worker.h"
@@ -46,6 +47,8 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
 
   void OnUp(const std::shared_ptr<amqp::Connection>& connection);
   void OnDown(const amqp::Endpoint& endpoint, const Error& error, bool was_up);
+  void OpenInbox();
+  void OnInbox(const Result<std::string>& queue);
   void FindNode();
   void AskForNode();
   void OnNode(std::string node);
@@ -74,10 +77,11 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   std::mt19937 random_;
 
   std::shared_ptr<amqp::Connection> connection_;
-  std::shared_ptr<amqp::Channel> control_;  ///< Declares the queue that tells the node; probes.
+  std::shared_ptr<amqp::Channel> control_;  ///< Probes.
+  std::shared_ptr<Inbox> inbox_;            ///< Takes cancels; its queue's node is ours.
+  bool inbox_refused_ = false;              ///< By this connection's node: not asked again unless it is needed.
   std::uint64_t epoch_ = 0;                 ///< Counts connections: late answers of an earlier one are ignored.
   std::uint64_t asking_epoch_ = 0;          ///< The connection for which the management API is being asked; 0: none.
-  std::string own_queue_;                   ///< A queue of this connection alone; its node is ours.
   Identity self_;                           ///< `node` is empty until it is known.
   std::map<std::string, std::shared_ptr<ShardConsumer>> consumers_;
   std::list<std::shared_ptr<ShardConsumer>> leaving_;  ///< Stopped, but still hold something.

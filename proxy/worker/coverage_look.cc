@@ -10,39 +10,53 @@ namespace warren::worker {
 using program::Log;
 using program::LogLevel;
 
-// A queue of this connection alone lives on the node of the connection, also behind a load balancer.
-void Coverage::FindNode() {
-  if (!own_queue_.empty()) return AskForNode();
-  if (!control_ || !control_->is_open()) control_ = connection_->OpenChannel();
-  amqp::QueueDeclare queue;
-  queue.exclusive = true;
-  queue.auto_delete = true;
+void Coverage::OpenInbox() {
   const auto weak = weak_from_this();
   const std::uint64_t epoch = epoch_;
-  control_->DeclareQueue(queue, [weak, epoch](Result<amqp::QueueDeclared> declared) {
-    const auto self = weak.lock();
-    if (!self || epoch != self->epoch_) return;
-    if (declared) {
-      self->own_queue_ = std::move(declared->name);
-      return self->AskForNode();
-    }
-    Log(LogLevel::kWarning, "cannot declare a queue to find out the node of the connection", declared.error());
-    self->Say(false, "cannot declare a queue to find out the node of the connection: " + declared.error().ToString());
-  });
+  inbox_ = Inbox::Open(
+      connection_,
+      [weak](std::string_view correlation_id, std::string_view attempt) {
+        if (const auto self = weak.lock()) self->runner_.Cancel(correlation_id, attempt);
+      },
+      [weak, epoch](const Result<std::string>& queue) {
+        const auto self = weak.lock();
+        if (self && epoch == self->epoch_) self->OnInbox(queue);
+      });
+}
+
+void Coverage::OnInbox(const Result<std::string>& queue) {
+  const bool needed = self_.node.empty();
+  if (queue) {
+    if (needed) AskForNode();
+    return;
+  }
+  inbox_refused_ = true;
+  if (!needed) {
+    return Log(LogLevel::kInfo, "cannot declare an inbox: clients that go away stop no work here", queue.error());
+  }
+  Log(LogLevel::kWarning, "cannot declare a queue to find out the node of the connection", queue.error());
+  Say(false, "cannot declare a queue to find out the node of the connection: " + queue.error().ToString());
+}
+
+// A queue of this connection alone lives on the node of the connection, also behind a load balancer.
+void Coverage::FindNode() {
+  if (!inbox_->name()->empty()) return AskForNode();
+  if (!inbox_->is_open()) OpenInbox();
 }
 
 // The next refresh asks again when there is no answer.
 void Coverage::AskForNode() {
   if (asking_epoch_ == epoch_) return;
   asking_epoch_ = epoch_;
-  cluster_->FindNode(options_.vhost, own_queue_, [weak = weak_from_this(), epoch = epoch_](Result<std::string> node) {
-    const auto self = weak.lock();
-    if (!self || epoch != self->epoch_) return;
-    self->asking_epoch_ = 0;
-    if (node) return self->OnNode(std::move(*node));
-    Log(LogLevel::kWarning, "cannot find out the node of the connection", node.error());
-    self->Say(false, "cannot find out the node of the connection: " + node.error().ToString());
-  });
+  cluster_->FindNode(options_.vhost, *inbox_->name(),
+                     [weak = weak_from_this(), epoch = epoch_](Result<std::string> node) {
+                       const auto self = weak.lock();
+                       if (!self || epoch != self->epoch_) return;
+                       self->asking_epoch_ = 0;
+                       if (node) return self->OnNode(std::move(*node));
+                       Log(LogLevel::kWarning, "cannot find out the node of the connection", node.error());
+                       self->Say(false, "cannot find out the node of the connection: " + node.error().ToString());
+                     });
 }
 
 void Coverage::OnNode(std::string node) {
@@ -65,6 +79,7 @@ void Coverage::ScheduleRefresh() {
     if (self->self_.node.empty()) {
       self->FindNode();
     } else {
+      if (!self->inbox_->is_open() && !self->inbox_refused_) self->OpenInbox();
       self->Refresh();
     }
   });

@@ -44,6 +44,12 @@ program::OptionSet MakeOptionSet() {
            .default_value = "5m",
            .help = "Without the management API: how often an idle shard is let go of for 20 s, or until it gets a "
                    "message, so that a drained one can be deleted. At least 30s, or 0 for never."});
+  set.Add({.name = "accept-after",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "250ms",
+           .help = "After this much work on a request the proxy is told where to cancel it when its client goes "
+                   "away; 0: never."});
   set.Add({.name = "drain-timeout",
            .kind = OptionKind::kDuration,
            .placeholder = "DURATION",
@@ -87,6 +93,7 @@ Result<ProgramOptions> ReadOptions(const program::Parsed& parsed) {
   options.worker.instance = parsed.Text("instance");
   options.worker.concurrency = static_cast<unsigned>(parsed.Integer("concurrency"));
   options.worker.refresh = parsed.Duration("refresh");
+  options.worker.accept_after = parsed.Duration("accept-after");
   options.worker.yield_every = parsed.Duration("yield-every");
   if (options.worker.yield_every.count() != 0 && options.worker.yield_every < std::chrono::seconds(30)) {
     return Fail(ErrorCode::kConfiguration, "must be 0 or at least 30s", parsed.Origin("yield-every"));

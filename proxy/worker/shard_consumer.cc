@@ -1,6 +1,7 @@
 // Consuming, answering and letting go of one shard.
 #include "proxy/worker/shard_consumer.h"
 
+#include "proxy/wire/control.h"
 #include "shardmgr/broker/amqp/bytes.h"
 
 namespace warren::worker {
@@ -13,8 +14,12 @@ wire::Response PlainResponse(int status, std::string_view text) {
   return response;
 }
 
-ShardConsumer::ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard, ShardConsumerHooks hooks)
-    : connection_(std::move(connection)), shard_(std::move(shard)), hooks_(std::move(hooks)) {}
+ShardConsumer::ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard,
+                             std::shared_ptr<const std::string> inbox, ShardConsumerHooks hooks)
+    : connection_(std::move(connection)),
+      shard_(std::move(shard)),
+      inbox_(std::move(inbox)),
+      hooks_(std::move(hooks)) {}
 
 void ShardConsumer::Start(const std::string& tag, unsigned prefetch) {
   tag_ = tag;
@@ -124,6 +129,13 @@ int ShardConsumer::Answer(const Job& job, const wire::Response& response) {
 }
 
 void ShardConsumer::Drop(const Job& job) { Done(job.delivery_tag); }
+
+bool ShardConsumer::Accept(const Job& job, std::string_view attempt) {
+  if (inbox_->empty() || job.reply_to.empty() || job.correlation_id.empty() || !channel_->is_open()) return false;
+  wire::ControlEncoder encoder;
+  const amqp_basic_properties_t& properties = encoder.EncodeAccept(job.correlation_id, *inbox_, attempt);
+  return channel_->Publish("", job.reply_to, false, properties, "").has_value();
+}
 
 void ShardConsumer::Done(std::uint64_t delivery_tag) {
   channel_->Ack(delivery_tag);

@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "policies/error.h"
 #include "proxy/wire/message.h"
@@ -42,6 +43,8 @@ class JobSource {
   virtual int Answer(const Job& job, const wire::Response& response) = 0;
   /// Acks without an answer.
   virtual void Drop(const Job& job) = 0;
+  /// Tells the proxy that the job is in work, and by which name it is cancelled. False where nothing can be cancelled.
+  virtual bool Accept(const Job& job, std::string_view attempt) = 0;
 };
 
 struct ShardConsumerHooks {
@@ -55,7 +58,9 @@ struct ShardConsumerHooks {
 
 class ShardConsumer final : public JobSource, public std::enable_shared_from_this<ShardConsumer> {
  public:
-  ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard, ShardConsumerHooks hooks);
+  /// `inbox`: the connection's queue for http.cancel; empty as long as there is none.
+  ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard,
+                std::shared_ptr<const std::string> inbox, ShardConsumerHooks hooks);
 
   void Start(const std::string& tag, unsigned prefetch);
   /// Takes no more; what is held may still be answered, then the channel closes. No on_lost.
@@ -63,6 +68,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
 
   int Answer(const Job& job, const wire::Response& response) override;
   void Drop(const Job& job) override;
+  bool Accept(const Job& job, std::string_view attempt) override;
   const std::string& shard() const override { return shard_; }
   bool is_open() const override { return channel_->is_open(); }
 
@@ -82,6 +88,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   std::shared_ptr<amqp::Channel> channel_;
   std::string shard_;
   std::string tag_;
+  std::shared_ptr<const std::string> inbox_;
   ShardConsumerHooks hooks_;
   wire::ResponseEncoder encoder_;
   std::size_t held_ = 0;

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <utility>
 
 #include "proxy/worker/coverage.h"
 #include "proxy/worker/job_runner.h"
@@ -16,9 +17,12 @@
 
 namespace warren::worker {
 
-void AnswerGate::Post(std::function<void()> call) {
+void AnswerGate::Post(std::uint64_t number, wire::Response response) {
+  auto answer = [self = shared_from_this(), number, response = std::move(response)]() mutable {
+    self->finish_(number, std::move(response));
+  };
   const std::lock_guard lock(mutex_);
-  if (open_) boost::asio::post(executor_, std::move(call));
+  if (open_) boost::asio::post(executor_, std::move(answer));
 }
 
 void AnswerGate::Shut() {
@@ -26,15 +30,6 @@ void AnswerGate::Shut() {
   open_ = false;
   executor_ = {};
 }
-
-struct Responder::State {
-  std::shared_ptr<AnswerGate> gate;
-  wire::Request request;
-  Send send;
-};
-
-Responder::Responder(std::shared_ptr<AnswerGate> gate, wire::Request request, Send send)
-    : state_(new State{std::move(gate), std::move(request), std::move(send)}) {}
 
 Responder::~Responder() {
   if (state_) Answer(PlainResponse(500, "The worker's handler gave no answer."));
@@ -50,10 +45,19 @@ Responder& Responder::operator=(Responder&& other) noexcept {
 const wire::Request& Responder::request() const { return state_->request; }
 
 void Responder::Answer(wire::Response response) {
+  if (const auto state = std::exchange(state_, nullptr)) state->gate->Post(state->number, std::move(response));
+}
+
+void Responder::AnswerHere(wire::Response response) {
+  if (const auto state = std::exchange(state_, nullptr)) state->gate->Pass(state->number, std::move(response));
+}
+
+bool Responder::cancelled() const { return state_ && state_->cancelled.load(std::memory_order_acquire); }
+
+void Responder::OnCancel(std::function<void()> call) {
   if (!state_) return;
-  const std::shared_ptr<AnswerGate> gate = state_->gate;
-  gate->Post([state = std::shared_ptr<State>(std::move(state_)),
-              answer = std::make_shared<wire::Response>(std::move(response))] { state->send(std::move(*answer)); });
+  state_->on_cancel = cancelled() ? nullptr : call;
+  if (cancelled() && call) call();
 }
 
 class Worker::Impl {
@@ -61,7 +65,7 @@ class Worker::Impl {
   Impl(boost::asio::any_io_executor executor, WorkerOptions options, Handler handler, prometheus::Registry& registry)
       : executor_(executor),
         metrics_(registry, options.vhost, options.stream),
-        runner_(JobRunner::Make(executor, options.concurrency, std::move(handler), metrics_)),
+        runner_(JobRunner::Make(executor, {options.concurrency, options.accept_after}, std::move(handler), metrics_)),
         coverage_(Coverage::Make(executor, std::move(options), *runner_, metrics_)),
         timer_(executor) {}
 

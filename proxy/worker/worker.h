@@ -9,8 +9,10 @@
 // called there and must not block. Responders may be used from any thread; readiness() too.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -43,15 +45,21 @@ struct WorkerOptions {
   std::chrono::milliseconds refresh{1'000};  ///< Between looks at who consumes which shard; jittered.
   /// Without the management API: how often an idle shard is let go of for a while (assignment.h); 0: never.
   std::chrono::milliseconds yield_every{300'000};
+  /// After this much work on a request the proxy is told where to cancel it; 0: never.
+  std::chrono::milliseconds accept_after{250};
 };
 
 /// The way of answers to the worker's executor, shut when the worker ends: from then on answers go nowhere.
-class AnswerGate {
+class AnswerGate : public std::enable_shared_from_this<AnswerGate> {
  public:
-  explicit AnswerGate(boost::asio::any_io_executor executor) : executor_(std::move(executor)) {}
+  using Finish = std::function<void(std::uint64_t number, wire::Response response)>;
+  AnswerGate(boost::asio::any_io_executor executor, Finish finish)
+      : executor_(std::move(executor)), finish_(std::move(finish)) {}
 
-  /// Runs `call` on the executor later, or drops it. From any thread.
-  void Post(std::function<void()> call);
+  /// Finishes job `number` on the executor later, or never. From any thread.
+  void Post(std::uint64_t number, wire::Response response);
+  /// Finishes it now. On the executor.
+  void Pass(std::uint64_t number, wire::Response response) const { finish_(number, std::move(response)); }
   /// When it returns, no Post uses the executor any more. From any thread.
   void Shut();
 
@@ -59,15 +67,22 @@ class AnswerGate {
   std::mutex mutex_;
   bool open_ = true;
   boost::asio::any_io_executor executor_;
+  const Finish finish_;
 };
 
 /// The one answer to one request. Dropped without Answer() it answers 500: the request may have had
 /// effects, so it is not run again. It may outlive the Worker, its executor and RunWorker: then its answer is dropped.
 class Responder {
  public:
-  using Send = std::function<void(wire::Response)>;
-  /// `send` runs on the gate's executor; it goes with the responder, so it owns nothing that needs the executor.
-  Responder(std::shared_ptr<AnswerGate> gate, wire::Request request, Send send);
+  /// What a responder and the worker share about a job.
+  struct State {
+    std::shared_ptr<AnswerGate> gate;
+    std::uint64_t number = 0;
+    wire::Request request;
+    std::atomic<bool> cancelled{false};
+    std::function<void()> on_cancel = {};  ///< On the executor alone.
+  };
+  explicit Responder(std::shared_ptr<State> state) : state_(std::move(state)) {}
   ~Responder();
   Responder(Responder&&) noexcept;
   Responder& operator=(Responder&&) noexcept;
@@ -76,10 +91,18 @@ class Responder {
   const wire::Request& request() const;
   /// Sends the answer; :node, :shard, :worker and times are filled in. From any thread, once; more are ignored.
   void Answer(wire::Response response);
+  /// As Answer, without waiting for a turn of the executor: only there, and not before the Handler has returned.
+  void AnswerHere(wire::Response response);
+
+  /// True once nobody waits for the answer any more: the client has gone, or has its answer from elsewhere. Work
+  /// may be given up; whatever is answered is dropped. From any thread; false once answered.
+  bool cancelled() const;
+  /// Calls `call` on the worker's executor, at most once, when cancelled() becomes true (docs/wire.md, "Long work").
+  /// Set it on the executor, as in the Handler; it may still come while an answer from another thread is on its way.
+  void OnCancel(std::function<void()> call);
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 /// Works on one request. The reference holds until the responder is answered or dropped. What it

@@ -6,6 +6,8 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <array>
+#include <atomic>
 #include <string_view>
 
 namespace warren::worker {
@@ -20,6 +22,7 @@ class WorkerMetrics {
  private:
   prometheus::Labels labels_;
   prometheus::Family<prometheus::Counter>& requests_;
+  std::array<std::atomic<prometheus::Counter*>, 600> by_status_{};  ///< Those that were needed so far.
 
  public:
   prometheus::Histogram& work_seconds;
@@ -29,6 +32,8 @@ class WorkerMetrics {
   prometheus::Counter& redelivered;
   prometheus::Counter& expired;
   prometheus::Counter& malformed;
+  prometheus::Counter& accepted;
+  prometheus::Counter& cancelled;
   prometheus::Counter& connects;
   prometheus::Counter& connection_failures;
 };

@@ -65,6 +65,8 @@ constexpr std::string_view kOptions[] = {
     "concurrency",
     "local-node",
     "upstream-timeout",
+    "upstream-idle-timeout",
+    "accept-after",
     "host-header",
     "health-path",
     "refresh",

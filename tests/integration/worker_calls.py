@@ -73,9 +73,13 @@ class Caller:
         self.channel = self.connection.channel()
         self.queue = self.channel.queue_declare("", exclusive=True).method.queue
         self.responses = {}
+        self.accepts = {}
         self.channel.basic_consume(self.queue, self._on_response, auto_ack=True)
 
     def _on_response(self, _channel, _method, properties, body):
+        if properties.type == "http.accept":
+            self.accepts.setdefault(properties.correlation_id, []).append(properties)
+            return
         self.responses.setdefault(properties.correlation_id, []).append((properties, body))
 
     def send(self, queue, method="GET", path="/", body=b"", fields=None, timeout_s=30, headers=None):
@@ -97,6 +101,20 @@ class Caller:
         while not all(token in self.responses for token in tokens):
             assert time.monotonic() < end, f"{sum(t not in self.responses for t in tokens)} of {len(tokens)} unanswered"
             self.connection.process_data_events(0.05)
+
+    def wait_accepted(self, token, timeout=10):
+        """Waits until a worker says that it works on the request; its http.accept."""
+        end = time.monotonic() + timeout
+        while token not in self.accepts:
+            assert time.monotonic() < end, "no http.accept came"
+            self.connection.process_data_events(0.05)
+        return self.accepts[token][-1]
+
+    def cancel(self, token, attempt=None):
+        """Publishes http.cancel for the last accept of a request."""
+        accept = self.wait_accepted(token)
+        self.channel.basic_publish("", accept.reply_to, b"", pika.BasicProperties(
+            correlation_id=token, type="http.cancel", headers={":attempt": attempt or accept.headers[":attempt"]}))
 
     def ask(self, queue, *arguments, **options):
         """Sends one request and returns (properties, body) of its response."""

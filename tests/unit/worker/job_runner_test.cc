@@ -23,10 +23,15 @@ class Source final : public JobSource {
     return response.status;
   }
   void Drop(const Job& job) override { dropped.push_back(job.delivery_tag); }
+  bool Accept(const Job& job, std::string_view attempt) override {
+    accepted.emplace(job.delivery_tag, attempt);
+    return true;
+  }
 
   bool open = true;
   std::map<std::uint64_t, wire::Response> answers;
   std::vector<std::uint64_t> dropped;
+  std::map<std::uint64_t, std::string> accepted;  ///< The attempt.
 
  private:
   std::string shard_ = "stream: shard.web - n - 0";
@@ -34,8 +39,9 @@ class Source final : public JobSource {
 
 class JobRunnerTest : public ::testing::Test {
  protected:
-  std::shared_ptr<JobRunner> Runner(unsigned concurrency, Handler handler) {
-    auto runner = JobRunner::Make(context_.get_executor(), concurrency, std::move(handler), metrics_);
+  std::shared_ptr<JobRunner> Runner(unsigned concurrency, Handler handler, int accept_after_ms = 0) {
+    const JobRunnerOptions options{concurrency, std::chrono::milliseconds(accept_after_ms)};
+    auto runner = JobRunner::Make(context_.get_executor(), options, std::move(handler), metrics_);
     runner->SetOrigin("node", "worker-1");
     return runner;
   }
@@ -185,6 +191,90 @@ TEST_F(JobRunnerTest, AnswersOnceHoweverOftenTheHandlerDoes) {
   EXPECT_TRUE(runner->idle());
 }
 
+TEST_F(JobRunnerTest, AcceptsWhatIsInWorkForAWhileAndWhatWaitsOnce) {
+  const auto runner = Runner(1, Keeping(), 1);
+  runner->Take(MakeJob(1));
+  runner->Take(MakeJob(2));
+  Turn();
+  ASSERT_EQ(source_->accepted.size(), 2u);
+  EXPECT_NE(source_->accepted.at(1), source_->accepted.at(2));
+  EXPECT_EQ(metrics_.accepted.Value(), 2);
+  EXPECT_TRUE(source_->answers.empty());
+  AnswerFirst();
+  AnswerFirst();
+  EXPECT_EQ(metrics_.accepted.Value(), 2);
+  EXPECT_EQ(source_->answers.size(), 2u);
+}
+
+TEST_F(JobRunnerTest, AcceptsNothingThatIsAnsweredInTimeNorWhereThatIsOff) {
+  const auto prompt = Runner(1, Keeping(), 20);
+  prompt->Take(MakeJob(1));
+  kept_.front().AnswerHere(PlainResponse(200, ""));
+  kept_.clear();
+  const auto off = Runner(1, Keeping(), 0);
+  off->Take(MakeJob(2));
+  Turn();
+  EXPECT_TRUE(source_->accepted.empty());
+  EXPECT_EQ(source_->answers.size(), 1u);
+}
+
+TEST_F(JobRunnerTest, TellsTheHandlerThatNobodyWaitsAndAcksWithoutAnAnswer) {
+  const auto runner = Runner(1, Keeping(), 1);
+  runner->Take(MakeJob(1));
+  int given_up = 0;
+  kept_.front().OnCancel([&] { ++given_up; });
+  Turn();
+  EXPECT_FALSE(kept_.front().cancelled());
+  runner->Cancel("c", source_->accepted.at(1));
+  runner->Cancel("c", source_->accepted.at(1));
+  EXPECT_EQ(given_up, 1);
+  EXPECT_TRUE(kept_.front().cancelled());
+  EXPECT_EQ(source_->dropped, std::vector<std::uint64_t>{1});
+  EXPECT_EQ(metrics_.in_flight.Value(), 1) << "the handler is still busy with it";
+  AnswerFirst();
+  EXPECT_TRUE(source_->answers.empty());
+  EXPECT_EQ(source_->dropped.size(), 1u) << "acked once";
+  EXPECT_EQ(metrics_.cancelled.Value(), 1);
+  EXPECT_TRUE(runner->idle());
+}
+
+TEST_F(JobRunnerTest, CallsOnCancelAtOnceWhenItWasCancelledBefore) {
+  const auto runner = Runner(1, Keeping(), 1);
+  runner->Take(MakeJob(1));
+  Turn();
+  runner->Cancel("c", source_->accepted.at(1));
+  bool given_up = false;
+  kept_.front().OnCancel([&] { given_up = true; });
+  EXPECT_TRUE(given_up);
+}
+
+TEST_F(JobRunnerTest, NeverRunsWhatIsCancelledWhileItWaits) {
+  const auto runner = Runner(1, Keeping(), 1);
+  runner->Take(MakeJob(1));
+  runner->Take(MakeJob(2));
+  Turn();
+  runner->Cancel("c", source_->accepted.at(2));
+  EXPECT_EQ(source_->dropped, std::vector<std::uint64_t>{2});
+  AnswerFirst();
+  EXPECT_TRUE(kept_.empty());
+  EXPECT_EQ(source_->answers.size(), 1u);
+}
+
+TEST_F(JobRunnerTest, IgnoresCancelsOfOtherAttemptsAndRequests) {
+  const auto runner = Runner(1, Keeping(), 1);
+  runner->Take(MakeJob(1));
+  runner->Cancel("c", "worker-1-0");
+  Turn();
+  runner->Cancel("c", "worker-2-0");
+  runner->Cancel("c", "");
+  runner->Cancel("another", source_->accepted.at(1));
+  EXPECT_TRUE(source_->dropped.empty());
+  AnswerFirst();
+  EXPECT_EQ(source_->answers.at(1).status, 200);
+  runner->Cancel("c", source_->accepted.at(1));
+  EXPECT_TRUE(source_->dropped.empty());
+}
+
 TEST(Responder, OutlivesTheRunnerAndItsExecutorAndIsThenSilent) {
   std::vector<Responder> kept;
   auto source = std::make_shared<Source>();
@@ -193,7 +283,7 @@ TEST(Responder, OutlivesTheRunnerAndItsExecutorAndIsThenSilent) {
     prometheus::Registry registry;
     WorkerMetrics metrics(registry, "/", "shard.web");
     const auto runner = JobRunner::Make(
-        context.get_executor(), 2,
+        context.get_executor(), {2, std::chrono::milliseconds(0)},
         [&](const wire::Request&, Responder responder) { kept.push_back(std::move(responder)); }, metrics);
     runner->Take(Job{source, 1, false, "c", "r", {}});
     runner->Take(Job{source, 2, false, "c", "r", {}});

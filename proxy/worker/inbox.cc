@@ -1,0 +1,55 @@
+// Declaring, consuming and reading the inbox.
+#include "proxy/worker/inbox.h"
+
+#include <utility>
+
+#include "proxy/wire/control.h"
+
+namespace warren::worker {
+
+std::shared_ptr<Inbox> Inbox::Open(const std::shared_ptr<amqp::Connection>& connection, OnCancel on_cancel,
+                                   std::function<void(Result<std::string>)> done) {
+  const std::shared_ptr<Inbox> inbox(new Inbox(connection->OpenChannel(), std::move(on_cancel)));
+  const std::weak_ptr<Inbox> weak = inbox;
+  amqp::ChannelHandlers handlers;
+  handlers.on_closed = [weak](const Error&) {
+    if (const auto self = weak.lock()) self->name_->clear();
+  };
+  handlers.on_cancelled = [weak](std::string_view) {
+    if (const auto self = weak.lock()) self->channel_->Close();
+  };
+  inbox->channel_->SetHandlers(std::move(handlers));
+  amqp::QueueDeclare queue;
+  queue.exclusive = true;
+  queue.auto_delete = true;
+  inbox->channel_->DeclareQueue(queue, [weak, done = std::move(done)](Result<amqp::QueueDeclared> declared) {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (!declared) return done(tl::unexpected(std::move(declared.error())));
+    self->Consume(declared->name, done);
+  });
+  return inbox;
+}
+
+void Inbox::Consume(const std::string& queue, std::function<void(Result<std::string>)> done) {
+  const auto weak = weak_from_this();
+  channel_->Consume(
+      queue, "", true, true, {},
+      [weak](amqp::Delivery& delivery) {
+        if (const auto self = weak.lock()) self->OnDelivery(delivery);
+      },
+      [weak, queue, done = std::move(done)](Result<std::string> consuming) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (!consuming) return done(tl::unexpected(std::move(consuming.error())));
+        *self->name_ = queue;
+        done(queue);
+      });
+}
+
+void Inbox::OnDelivery(const amqp::Delivery& delivery) const {
+  if (delivery.damaged()) return;
+  if (const auto cancel = wire::ReadCancel(delivery.properties)) on_cancel_(cancel->correlation_id, cancel->attempt);
+}
+
+}  // namespace warren::worker

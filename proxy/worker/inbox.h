@@ -1,0 +1,41 @@
+// The worker's inbox: a queue of one connection alone, to which the proxy sends http.cancel (docs/wire.md,
+// "Long work"). Its node is the node of the connection, so it tells that as well.
+//
+// Threads: everything on the connection's executor.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "policies/error.h"
+#include "shardmgr/broker/amqp/connection.h"
+
+namespace warren::worker {
+
+class Inbox : public std::enable_shared_from_this<Inbox> {
+ public:
+  using OnCancel = std::function<void(std::string_view correlation_id, std::string_view attempt)>;
+
+  /// Declares and consumes the queue; `done` once with its name, or why there is none. Nothing is called after the
+  /// inbox is gone.
+  static std::shared_ptr<Inbox> Open(const std::shared_ptr<amqp::Connection>& connection, OnCancel on_cancel,
+                                     std::function<void(Result<std::string>)> done);
+
+  /// The queue; empty until it is consumed, and once it is lost. Shared with those who name it to others.
+  const std::shared_ptr<std::string>& name() const { return name_; }
+  bool is_open() const { return channel_->is_open(); }
+
+ private:
+  Inbox(std::shared_ptr<amqp::Channel> channel, OnCancel on_cancel)
+      : channel_(std::move(channel)), on_cancel_(std::move(on_cancel)) {}
+  void Consume(const std::string& queue, std::function<void(Result<std::string>)> done);
+  void OnDelivery(const amqp::Delivery& delivery) const;
+
+  std::shared_ptr<amqp::Channel> channel_;
+  OnCancel on_cancel_;
+  std::shared_ptr<std::string> name_ = std::make_shared<std::string>();
+};
+
+}  // namespace warren::worker
