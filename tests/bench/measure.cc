@@ -8,24 +8,18 @@
 #include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <sstream>
 
 namespace warren::bench {
 namespace {
 
-double ClockSeconds(clockid_t clock) {
-  timespec time{};
-  if (::clock_gettime(clock, &time) != 0) return -1;
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
-}
-
-/// Of a whole process, in nanoseconds' precision.
-double ProcessSeconds(pid_t pid) {
+/// Of a whole process, in nanoseconds' precision; nothing when it is not there.
+std::optional<double> ProcessSeconds(pid_t pid) {
   clockid_t clock{};
-  if (::clock_getcpuclockid(pid, &clock) != 0) Die("process " + std::to_string(pid) + " is not there any more");
-  const double seconds = ClockSeconds(clock);
-  if (seconds < 0) Die("cannot read the CPU time of process " + std::to_string(pid));
-  return seconds;
+  timespec time{};
+  if (::clock_getcpuclockid(pid, &clock) != 0 || ::clock_gettime(clock, &time) != 0) return std::nullopt;
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 /// Of the machine, idle and waiting for disks excluded.
@@ -39,8 +33,6 @@ double MachineSeconds() {
   }
   return busy / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
-
-constexpr const char* kMachine = "others";
 
 }  // namespace
 
@@ -109,15 +101,15 @@ CpuWatch::CpuWatch(const std::vector<std::string>& entries, const std::string& s
   }
 }
 
-std::map<std::string, double> CpuWatch::Read() const {
-  std::map<std::string, double> seconds;
-  double ours = 0;
+CpuWatch::Reading CpuWatch::Read() const {
+  Reading reading;
   for (const auto& [name, pids] : groups_) {
-    for (const pid_t pid : pids) seconds[name] += ProcessSeconds(pid);
-    ours += seconds[name];
+    for (const pid_t pid : pids) {
+      if (const auto seconds = ProcessSeconds(pid)) reading.process_s[pid] = *seconds;
+    }
   }
-  seconds[kMachine] = MachineSeconds() - ours;
-  return seconds;
+  reading.machine_s = MachineSeconds();
+  return reading;
 }
 
 void CpuWatch::Start() { before_ = Read(); }
@@ -125,7 +117,21 @@ void CpuWatch::Stop() { after_ = Read(); }
 
 nlohmann::json CpuWatch::Seconds() const {
   nlohmann::json result = nlohmann::json::object();
-  for (const auto& [name, seconds] : after_) result[name] = std::max(0.0, seconds - before_.at(name));
+  double ours_s = 0;
+  for (const auto& [name, pids] : groups_) {
+    double group_s = 0;
+    std::size_t left = 0;
+    for (const pid_t pid : pids) {
+      const auto before = before_.process_s.find(pid), after = after_.process_s.find(pid);
+      if (before == before_.process_s.end() || after == after_.process_s.end()) continue;
+      group_s += after->second - before->second;
+      ++left;
+    }
+    if (left == 0) Die("no process of '" + name + "' is left");
+    result[name] = group_s;
+    ours_s += group_s;
+  }
+  result["others"] = std::max(0.0, after_.machine_s - before_.machine_s - ours_s);
   return result;
 }
 

@@ -57,13 +57,18 @@ class CpuWatch {
   CpuWatch(const std::vector<std::string>& entries, const std::string& self);
   void Start();
   void Stop();
-  /// Seconds by name, and "others": what the rest of the machine used (from /proc/stat, 10 ms steps).
+  /// Seconds by name, and "others": what the rest of the machine used (from /proc/stat, 10 ms steps). A group of which
+  /// no process is left ends the program.
   nlohmann::json Seconds() const;
 
  private:
-  std::map<std::string, double> Read() const;
+  struct Reading {
+    double machine_s = 0;
+    std::map<pid_t, double> process_s;  ///< Of those that are there.
+  };
+  Reading Read() const;
   std::map<std::string, std::vector<pid_t>> groups_;
-  std::map<std::string, double> before_, after_;
+  Reading before_, after_;
 };
 
 /// Warm-up, then a measured window: which requests count, and how long they took.
