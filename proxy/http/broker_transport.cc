@@ -14,6 +14,7 @@ using program::LogLevel;
 
 constexpr Milliseconds kFirstPause{100};
 constexpr Milliseconds kLongestPause{2'000};
+constexpr Milliseconds kHandshakeTimeout{4'000};
 constexpr std::size_t kMaxUnsentBytes = std::size_t{64} << 20;  ///< Above: the broker is not keeping up.
 constexpr const char* kDeadExchange = "warren.dead";
 
@@ -38,6 +39,9 @@ amqp::LinkOptions BrokerTransport::MakeLink(const char* purpose) const {
   link.endpoints = options_.nodes;
   link.connection = options_.connection;
   link.connection.name = options_.instance + " " + purpose;
+  // A node that takes no part any more must not hold up the way to the next one.
+  link.connection.handshake_timeout = kHandshakeTimeout;
+  link.longest_pause = kLongestPause;
   return link;
 }
 
@@ -81,7 +85,7 @@ void BrokerTransport::Start(Dispatcher& dispatcher) {
 void BrokerTransport::Stop() {
   publish_timer_.cancel();
   consume_timer_.cancel();
-  for (auto* channel : {&publish_channel_, &consume_channel_, &dead_channel_}) {
+  for (auto* channel : {&publish_channel_, &cancel_channel_, &consume_channel_, &dead_channel_}) {
     if (*channel) (*channel)->SetHandlers({});
     channel->reset();
   }
@@ -103,6 +107,7 @@ void BrokerTransport::Later(boost::asio::steady_timer& timer, Milliseconds& paus
 void BrokerTransport::PublishUp(const ConnectionPtr& connection) {
   publish_timer_.cancel();
   publish_connection_ = connection;
+  if (!cancel_channel_ || !cancel_channel_->is_open()) cancel_channel_ = connection->OpenChannel();
   auto channel = connection->OpenChannel();
   publish_channel_ = channel;
   amqp::ChannelHandlers handlers;
@@ -175,6 +180,12 @@ Result<std::uint64_t> BrokerTransport::Publish(wire::Request& request, std::stri
   return publish_channel_->Publish(options_.exchange, routing_key, true, properties, request.body);
 }
 
+void BrokerTransport::Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) {
+  if (!publish_ready_ || publish_connection_->unsent_bytes() > kMaxUnsentBytes) return;
+  // Not mandatory: a worker whose inbox is gone works on nothing any more.
+  (void)cancel_channel_->Publish("", inbox, false, control_encoder_.EncodeCancel(correlation_id, attempt), "");
+}
+
 // --- Replies -----------------------------------------------------------------------------------------
 
 void BrokerTransport::ConsumeUp(const ConnectionPtr& connection) {
@@ -202,7 +213,7 @@ void BrokerTransport::StartConsuming(const std::string& queue) {
   consume_channel_->Consume(
       queue, "", /*no_ack=*/true, /*exclusive=*/true, {},
       [this](amqp::Delivery& delivery) {
-        dispatcher_->OnReply(delivery.properties, std::move(delivery.body), delivery.damaged());
+        dispatcher_->OnReply(Clock::now(), delivery.properties, std::move(delivery.body), delivery.damaged());
       },
       [this, queue, raw = consume_channel_.get()](Result<std::string> done) {
         if (!done || consume_channel_.get() != raw) return;

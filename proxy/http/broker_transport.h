@@ -35,6 +35,7 @@ class BrokerTransport : public Transport {
 
   Result<std::uint64_t> Publish(wire::Request& request, std::string_view routing_key, std::string_view correlation_id,
                                 Milliseconds expiration) override;
+  void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override;
 
  private:
   using ConnectionPtr = std::shared_ptr<amqp::Connection>;
@@ -53,9 +54,11 @@ class BrokerTransport : public Transport {
   LaneStats& stats_;
   Dispatcher* dispatcher_ = nullptr;
   wire::RequestEncoder encoder_;
+  wire::ControlEncoder control_encoder_;
   amqp::Link publish_link_, consume_link_;
   ConnectionPtr publish_connection_;
   std::shared_ptr<amqp::Channel> publish_channel_, consume_channel_, dead_channel_;
+  std::shared_ptr<amqp::Channel> cancel_channel_;  ///< Without confirms, on the publishing connection.
   boost::asio::steady_timer publish_timer_, consume_timer_;
   Milliseconds publish_pause_, consume_pause_;
   std::string reply_queue_;

@@ -1,6 +1,7 @@
 // Requests on their way out and answers on their way back; what to do after a loss is dispatcher_retry.cc.
 #include "proxy/http/dispatcher.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "proxy/wire/control.h"
@@ -10,6 +11,7 @@ namespace {
 
 /// Requests that wait in vain for a connection, or that the broker refuses to take.
 constexpr const char* kNoConnection = "no connection to the message broker at the moment";
+constexpr const char* kNoShard = "no shard could take the request";
 constexpr const char* kBlocked = "the message broker takes no messages at the moment (resource alarm)";
 
 }  // namespace
@@ -53,8 +55,9 @@ Dispatcher::Id Dispatcher::Submit(TimePoint now, Job&& job, std::shared_ptr<Answ
   const std::uint32_t index = NewSlot();
   Slot& slot = slots_[index];
   slot.live = true;
-  slot.waiting = slot.held = slot.gives_up = slot.awaits_reconnect = false;
-  slot.publishing_count = 0;
+  slot.waiting = slot.held = slot.gives_up = slot.nacked = slot.in_hand = false;
+  slot.publishing_count = slot.refusals = 0;
+  slot.tries = 0;
   slot.deadline = now + options_.timeout;
   slot.job = std::move(job);
   slot.sink = std::move(sink);
@@ -64,7 +67,7 @@ Dispatcher::Id Dispatcher::Submit(TimePoint now, Job&& job, std::shared_ptr<Answ
   stats_.in_flight.fetch_add(1, std::memory_order_relaxed);
   const Id id{index, slot.generation};
   if (exchange_missing_) {
-    Fail(index, Cause::kNoExchange, "the exchange " + options_.exchange + " does not exist");
+    FailNoExchange(index);
   } else if (blocked_) {
     DispatcherStats::Add(stats_.blocked);
     Fail(index, Cause::kBlocked, kBlocked);
@@ -97,54 +100,96 @@ void Dispatcher::Hold(TimePoint now, std::uint32_t index) {
   Slot& slot = slots_[index];
   if (slot.held) return;
   slot.held = true;
-  alarms_.push({now + options_.hold, {index, slot.generation}, AlarmKind::kHoldEnds});
+  TimePoint until = now + options_.hold;
+  if (down_since_ != TimePoint::min()) until = std::max(until, down_since_ + options_.hold_after_loss);
+  alarms_.push({until, {index, slot.generation}, AlarmKind::kHoldEnds});
+}
+
+/// The place of one more publishing: the next free one, or that of a copy that was nacked. kNobody: as many copies as
+/// may be are out there.
+std::size_t Dispatcher::Room(const Slot& slot) {
+  if (slot.publishing_count < kMaxPublishings) return slot.publishing_count;
+  const auto gone = std::find_if(slot.publishings.begin(), slot.publishings.end(),
+                                 [](const Publishing& publishing) { return publishing.state == State::kGone; });
+  return gone == slot.publishings.end() ? kNobody : static_cast<std::size_t>(gone - slot.publishings.begin());
+}
+
+/// Forgets a publishing that is in no queue and in nobody's hands.
+void Dispatcher::Remove(Slot& slot, std::size_t publishing) {
+  table_.Erase(slot.publishings[publishing].token);
+  slot.publishings[publishing] = {Token(), 0, State::kGone};
+  if (publishing + 1 == slot.publishing_count) --slot.publishing_count;
+}
+
+/// Whether a copy may be out there of which nothing bad is known.
+bool Dispatcher::AnyOut(const Slot& slot) {
+  return std::any_of(slot.publishings.begin(), slot.publishings.begin() + slot.publishing_count,
+                     [](const Publishing& publishing) { return publishing.state != State::kGone; });
 }
 
 void Dispatcher::Publish(TimePoint now, std::uint32_t index) {
   Slot& slot = slots_[index];
-  if (slot.publishing_count == kMaxPublishings) return;  // What is out there has to do; the deadline decides.
+  slot.waiting = false;
+  if (!slot.job.request.retry_safe && slot.publishing_count > 0) return;  // Never two copies of what runs but once.
+  const std::size_t place = Room(slot);
+  if (place == kNobody) return;  // What is out there has to do; the deadline decides.
   const auto left = std::chrono::duration_cast<Milliseconds>(slot.deadline - now);
   const Token token = tokens_.Next();
   const auto text = token.Text();
   auto sequence = transport_.Publish(slot.job.request, slot.job.routing_key, {text.data(), text.size()},
                                      std::max(left, Milliseconds(1)));
   if (!sequence) {
-    if (sequence.error().code == ErrorCode::kInvalid) {
-      Fail(index, Cause::kHeadTooLarge, "the head is too large to be carried");
-    } else {
-      Hold(now, index);
-    }
-    return;
+    if (sequence.error().code != ErrorCode::kInvalid) return Hold(now, index);
+    return Fail(index, Cause::kHeadTooLarge, "the head is too large to be carried");
   }
   DispatcherStats::Add(stats_.publishings);
-  if (slot.publishing_count > 0) DispatcherStats::Add(stats_.retries);
+  if (slot.tries++ > 0) DispatcherStats::Add(stats_.retries);
   if (sent_.empty()) first_sequence_ = *sequence;
-  sent_.push_back({{index, slot.generation}, slot.publishing_count});
-  table_.Insert(token, {index, slot.publishing_count});
-  slot.publishings[slot.publishing_count++] = {token, State::kUnconfirmed};
+  sent_.push_back({{index, slot.generation}, static_cast<std::uint8_t>(place)});
+  if (place == slot.publishing_count) {
+    ++slot.publishing_count;
+  } else if (const Token old = slot.publishings[place].token; !old.empty()) {
+    table_.Erase(old);
+    abandoned_.Add(old);
+  }
+  table_.Insert(token, {index, static_cast<std::uint32_t>(place)});
+  slot.publishings[place] = {token, *sequence, State::kUnconfirmed};
   slot.published = now;
-  slot.waiting = false;
 }
 
-void Dispatcher::Finish(std::uint32_t index, std::variant<wire::Response, Failure>&& answer) {
+void Dispatcher::Finish(std::uint32_t index, std::variant<wire::Response, Failure>&& answer, std::size_t answered) {
   Slot& slot = slots_[index];
-  for (std::size_t i = 0; i < slot.publishing_count; ++i) table_.Erase(slot.publishings[i].token);
+  Release(slot, answered);
   Unlink(index);
   slot.live = false;
   ++slot.generation;
-  slot.job.request.body = {};
+  slot.job = {};
   --in_flight_;
   stats_.in_flight.fetch_sub(1, std::memory_order_relaxed);
   free_.push_back(index);
   const auto sink = std::move(slot.sink);
   slot.sink = nullptr;
-  if (sink) sink->OnAnswer(slot.tag, Outcome{std::move(answer), slot.publishing_count});
+  if (sink) sink->OnAnswer(slot.tag, Outcome{std::move(answer), slot.tries});
 }
 
-void Dispatcher::Fail(std::uint32_t index, Cause cause, std::string reason) {
+void Dispatcher::Fail(std::uint32_t index, Cause cause, std::string reason, std::size_t answered) {
   const CauseFacts& facts = Facts(cause);
   DispatcherStats::Add(stats_.failures[static_cast<std::size_t>(cause)]);
-  Finish(index, Failure{facts.status, std::move(reason), facts.retry_later});
+  Finish(index, Failure{facts.status, std::move(reason), facts.retry_later}, answered);
+}
+
+void Dispatcher::FailNoExchange(std::uint32_t index) {
+  Fail(index, Cause::kNoExchange, "the exchange " + options_.exchange + " does not exist");
+}
+
+void Dispatcher::FailAtDeadline(std::uint32_t index) {
+  const Slot& slot = slots_[index];
+  DispatcherStats::Add(stats_.deadlines);
+  if (slot.publishing_count > 0) {
+    return slot.gives_up ? Fail(index, Cause::kLost, kMaybeLost) : Fail(index, Cause::kDeadline, "no answer in time");
+  }
+  // It never got anywhere.
+  slot.tries > 0 ? Fail(index, Cause::kNoShard, kNoShard) : Fail(index, Cause::kNoConnection, kNoConnection);
 }
 
 Dispatcher::Slot* Dispatcher::Find(std::string_view correlation_id, TokenTable::Place& place) {
@@ -167,14 +212,17 @@ void Dispatcher::OnConfirm(TimePoint now, std::uint64_t sequence, bool acked) {
   }
   if (!acked) DispatcherStats::Add(stats_.nacks);
   Slot* slot = Live(id);
-  if (slot == nullptr) return;
+  // The broker confirms what it returned as well; that place may have been used again.
+  if (slot == nullptr || publishing >= slot->publishing_count || slot->publishings[publishing].sequence != sequence) {
+    return;
+  }
   State& state = slot->publishings[publishing].state;
   if (acked) {
     if (state == State::kUnconfirmed) state = State::kConfirmed;
     return;
   }
   state = State::kGone;  // It may have been delivered all the same: its token stays good.
-  Retry(now, id.slot, "the message broker could not take the request");
+  OnNack(now, id.slot);
 }
 
 void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
@@ -182,35 +230,41 @@ void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
   TokenTable::Place place;
   Slot* slot = Find(correlation_id, place);
   if (slot == nullptr) return;
-  slot->publishings[place.publishing].state = State::kGone;
-  for (std::size_t i = 0; i < slot->publishing_count; ++i) {
-    if (slot->publishings[i].state != State::kGone) return;  // An earlier copy may still be answered.
-  }
+  Remove(*slot, place.publishing);
+  if (AnyOut(*slot)) return;  // An earlier copy may still be answered.
   // It reached no queue, so it may be sent again whatever its method is.
-  if (Unsettled(now) && slot->publishing_count < kMaxPublishings) return PublishLater(now, place.slot);
+  if (Unsettled(now)) return PublishLater(now, place.slot);
   Fail(place.slot, Cause::kNoShard, "no shard of " + options_.exchange + " is bound");
 }
 
-void Dispatcher::OnReply(const amqp_basic_properties_t& properties, std::string&& body, bool damaged) {
+void Dispatcher::OnReply(TimePoint now, const amqp_basic_properties_t& properties, std::string&& body, bool damaged) {
   const wire::Envelope envelope = wire::ReadEnvelope(properties);
-  if (envelope.type == wire::kAcceptType) return;  // Long work: the answer is still to come.
+  if (const auto accept = wire::ReadAccept(properties)) return OnAccept(now, *accept);
   TokenTable::Place place;
   if (Find(envelope.correlation_id, place) == nullptr) return DispatcherStats::Add(stats_.unknown_replies);
   if (!damaged) {
     if (auto response = wire::DecodeResponse(properties, std::move(body))) {
-      return Finish(place.slot, std::move(*response));
+      return Finish(place.slot, std::move(*response), place.publishing);
     }
   }
   DispatcherStats::Add(stats_.malformed_replies);
-  Fail(place.slot, Cause::kMalformedReply, "the worker's answer is no HTTP response");
+  Fail(place.slot, Cause::kMalformedReply, "the worker's answer is no HTTP response", place.publishing);
 }
 
 void Dispatcher::OnDeadLetter(std::string_view correlation_id, std::string_view reason) {
-  if (reason == "expired") return;  // Our own timer says so more precisely.
+  DispatcherStats::Add(reason == "expired"          ? stats_.dead_expired
+                       : reason == "maxlen"         ? stats_.dead_maxlen
+                       : reason == "delivery_limit" ? stats_.dead_delivery_limit
+                                                    : stats_.dead_rejected);
   TokenTable::Place place;
-  if (Find(correlation_id, place) == nullptr) return;
-  DispatcherStats::Add(stats_.dead_letters);
-  if (reason == "maxlen") return Fail(place.slot, Cause::kQueueFull, "the queue of the stream is full");
+  Slot* slot = Find(correlation_id, place);
+  if (slot == nullptr) return;
+  Remove(*slot, place.publishing);
+  if (reason == "maxlen" || reason == "expired") {
+    if (AnyOut(*slot)) return;  // Another copy got further.
+    if (reason == "maxlen") return Fail(place.slot, Cause::kQueueFull, "the queue of the stream is full");
+    return Fail(place.slot, Cause::kDeadline, "no worker took the request in time");
+  }
   if (reason == "delivery_limit") {
     return Fail(place.slot, Cause::kDeliveryLimit, "the request was delivered too often without an answer");
   }
@@ -230,10 +284,7 @@ void Dispatcher::OnBlocked(bool blocked) {
 }
 
 void Dispatcher::Tick(TimePoint now) {
-  while (first_ != kNone && slots_[first_].deadline <= now) {
-    DispatcherStats::Add(stats_.deadlines);
-    Fail(first_, Cause::kDeadline, "no answer in time");
-  }
+  while (first_ != kNone && slots_[first_].deadline <= now) FailAtDeadline(first_);
   if (settle_at_ <= now) Settle(now);
   if (!waiting_.empty()) PublishWaiting(now);
   // While nothing can be published, what was failed meanwhile is forgotten here.
@@ -244,6 +295,7 @@ void Dispatcher::Tick(TimePoint now) {
     if (Live(alarm.id) == nullptr) continue;
     if (alarm.kind == AlarmKind::kHoldEnds) {
       Slot& slot = slots_[alarm.id.slot];
+      slot.held = false;
       if (slot.waiting && slot.publishing_count == 0) Fail(alarm.id.slot, Cause::kNoConnection, kNoConnection);
     } else {
       Ring(now, alarm);

@@ -3,7 +3,8 @@
 //
 // A state machine without sockets or clock: a Transport publishes for it, the owner feeds it with what
 // the broker said and with the time. A request may be published several times (when it is retry-safe);
-// each publishing has a token of its own, and the first answer to any of them wins.
+// each publishing has a token of its own, and the first answer to any of them wins. A worker that works on one for a
+// while names its inbox (http.accept); it is told there when nobody waits any more (http.cancel).
 //
 // Threads: one dispatcher belongs to one I/O thread. Sinks are called from inside any call, Submit
 // included, exactly once for each request that is not abandoned, and must not call back.
@@ -24,6 +25,7 @@
 
 #include "proxy/http/failure.h"
 #include "proxy/http/token.h"
+#include "proxy/wire/control.h"
 #include "proxy/wire/message.h"
 
 namespace warren::proxy {
@@ -58,13 +60,16 @@ class Transport {
   /// does not fit a frame), anything else: not possible now.
   virtual Result<std::uint64_t> Publish(wire::Request& request, std::string_view routing_key,
                                         std::string_view correlation_id, Milliseconds expiration) = 0;
+  /// Sends http.cancel to a worker's inbox, as well as that goes now.
+  virtual void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) = 0;
 };
 
 /// What happened, for metrics; written by the I/O thread, read by any.
 struct DispatcherStats {
   using Count = std::atomic<std::uint64_t>;
   Count publishings{0}, retries{0}, returns{0}, nacks{0}, blocked{0}, deadlines{0};
-  Count unknown_replies{0}, malformed_replies{0}, dead_letters{0}, nodes_lost{0};
+  Count unknown_replies{0}, malformed_replies{0}, nodes_lost{0}, accepts{0}, cancels{0};
+  Count dead_rejected{0}, dead_maxlen{0}, dead_delivery_limit{0}, dead_expired{0};  ///< Dead letters by reason.
   std::atomic<std::int64_t> in_flight{0};
   std::array<Count, kCauses.size()> failures{};  ///< Answers of the dispatcher's own, by Cause.
 
@@ -72,17 +77,24 @@ struct DispatcherStats {
 };
 
 struct DispatcherOptions {
-  std::string exchange;          ///< For messages alone.
-  Milliseconds timeout{30'000};  ///< From Submit to 504.
-  Milliseconds hold{2'000};      ///< How long a request waits for a connection before 503.
-  Milliseconds settle{1'000};    ///< From a node's loss until its bindings are gone.
-  Milliseconds grace{5'000};     ///< How long a request that is not retry-safe waits for its answer after a loss.
-  Milliseconds retry_pause{50};  ///< Before the first retry after a nack; doubles each time.
+  std::string exchange;                  ///< For messages alone.
+  Milliseconds timeout{30'000};          ///< From Submit to 504.
+  Milliseconds hold{2'000};              ///< How long a request waits for a connection before 503, at least.
+  Milliseconds hold_after_loss{15'000};  ///< The same from the loss of a connection: time to find another node.
+  Milliseconds settle{1'000};            ///< From a node's loss until its bindings are gone, as a rule.
+  Milliseconds unsettled{60'000};        ///< How long a lost node that stays away explains returns and nacks.
+  Milliseconds returning{10'000};        ///< The same once it is back.
+  Milliseconds grace{5'000};             ///< Until 502 for what is not retry-safe and may have been lost.
+  Milliseconds nack_grace{250};          ///< The same after a nack while all nodes are there.
+  Milliseconds retry_pause{50};          ///< Before the first retry after a nack or a return; doubles each time.
+  Milliseconds longest_pause{800};       ///< Between two retries.
 };
 
 class Dispatcher {
  public:
-  static constexpr std::size_t kMaxPublishings = 8;  ///< Of one request.
+  /// Copies of one request that may be out there; and attempts while no node is lost.
+  static constexpr std::size_t kMaxPublishings = 8;
+  static constexpr std::size_t kRememberedTokens = 4'096;  ///< Of publishings that nobody waits for any more.
 
   /// A request in flight; for Abandon.
   struct Id {
@@ -108,13 +120,15 @@ class Dispatcher {
   // What the consume connection says.
   void OnReplyQueueUp(TimePoint now);
   void OnReplyQueueDown(TimePoint now);
-  /// `damaged`: the message did not arrive as it was sent.
-  void OnReply(const amqp_basic_properties_t& properties, std::string&& body, bool damaged);
+  /// A response or an http.accept. `damaged`: the message did not arrive as it was sent.
+  void OnReply(TimePoint now, const amqp_basic_properties_t& properties, std::string&& body, bool damaged);
   /// A request came back through the dead-letter exchange. `reason` as in x-death.
   void OnDeadLetter(std::string_view correlation_id, std::string_view reason);
 
   /// A node's watch connection dropped.
   void OnNodeLost(TimePoint now);
+  /// A node that was lost is there again.
+  void OnNodeBack(TimePoint now);
   /// No shard of the stream has a consumer, and such requests are to fail.
   void SetNoConsumers(bool none) { no_consumers_ = none; }
 
@@ -127,25 +141,39 @@ class Dispatcher {
 
  private:
   static constexpr std::uint32_t kNone = 0xffffffff;
+  static constexpr const char* kMaybeLost =
+      "the connection to the worker was lost; the request may or may not have been carried out";
+  static constexpr std::size_t kNobody = ~std::size_t{0};  ///< No publishing.
   enum class State : std::uint8_t { kUnconfirmed, kConfirmed, kGone };
 
+  /// One copy. kGone: nacked, or its connection was lost before the confirm; it may be out there all the same.
   struct Publishing {
     Token token;
+    std::uint64_t sequence = 0;
     State state = State::kUnconfirmed;
+  };
+  /// A worker has had this copy for a while.
+  struct Accepted {
+    Token token;
+    std::string inbox, attempt;
   };
 
   struct Slot {
     std::uint32_t generation = 1;
     std::uint32_t previous = kNone, next = kNone;  ///< In order of deadlines.
     bool live = false;
-    bool waiting = false;           ///< In waiting_: to be published when that is possible.
-    bool held = false;              ///< A kHoldEnds alarm is set.
-    bool gives_up = false;          ///< A kGiveUp alarm is set.
-    bool awaits_reconnect = false;  ///< Unconfirmed on a connection that was lost.
+    bool waiting = false;   ///< In waiting_: to be published when that is possible.
+    bool held = false;      ///< A kHoldEnds alarm is set.
+    bool gives_up = false;  ///< A kGiveUp alarm is set: something was lost, and it may not be repeated.
+    bool nacked = false;    ///< The broker could not take a copy.
+    bool in_hand = false;   ///< A worker said that it has it, and nothing was lost since.
     std::uint8_t publishing_count = 0;
+    std::uint8_t refusals = 0;  ///< Nacks and returns, for the pause before the next attempt.
+    int tries = 0;              ///< Publishings, with those that were returned.
     std::array<Publishing, kMaxPublishings> publishings;
     TimePoint deadline;
     TimePoint published;
+    std::vector<Accepted> accepted;
     Job job;
     std::shared_ptr<AnswerSink> sink;
     std::uint64_t tag = 0;
@@ -167,24 +195,35 @@ class Dispatcher {
 
   // dispatcher.cc
   std::uint32_t NewSlot();
-  void Finish(std::uint32_t index, std::variant<wire::Response, Failure>&& answer);
-  void Fail(std::uint32_t index, Cause cause, std::string reason);
+  void Finish(std::uint32_t index, std::variant<wire::Response, Failure>&& answer, std::size_t answered = kNobody);
+  void Fail(std::uint32_t index, Cause cause, std::string reason, std::size_t answered = kNobody);
+  void FailAtDeadline(std::uint32_t index);
+  void FailNoExchange(std::uint32_t index);
   void Link(std::uint32_t index);
   void Unlink(std::uint32_t index);
   Slot* Live(Id id);
   Slot* Find(std::string_view correlation_id, TokenTable::Place& place);
+  static std::size_t Room(const Slot& slot);
+  void Remove(Slot& slot, std::size_t publishing);
+  static bool AnyOut(const Slot& slot);
   void Publish(TimePoint now, std::uint32_t index);
   void Wait(std::uint32_t index);
   void Hold(TimePoint now, std::uint32_t index);
 
+  // dispatcher_control.cc
+  void OnAccept(TimePoint now, const wire::Accept& accept);
+  void Release(Slot& slot, std::size_t answered);
+  void Drop(const Slot& slot, const Token& token);
+
   // dispatcher_retry.cc
-  void Retry(TimePoint now, std::uint32_t index, std::string_view why);
+  void OnNack(TimePoint now, std::uint32_t index);
   void PublishLater(TimePoint now, std::uint32_t index);
-  void GiveUpLater(TimePoint now, std::uint32_t index);
+  void GiveUpLater(TimePoint now, std::uint32_t index, Milliseconds grace);
   void Settle(TimePoint now);
   void PublishWaiting(TimePoint now);
   void Ring(TimePoint now, const Alarm& alarm);
-  bool Unsettled(TimePoint now) const;
+  bool Unsettled(TimePoint now) const { return now < unsettled_until_; }
+  bool CanPublish() const { return ready() && !blocked_; }
   /// `action(index, slot)` may finish that request, and no other.
   template <class Action>
   void ForEachLive(Action action) {
@@ -200,6 +239,7 @@ class Dispatcher {
   DispatcherStats& stats_;
   TokenSource tokens_;
   TokenTable table_;
+  TokenRing abandoned_{kRememberedTokens};
   std::deque<Slot> slots_;
   std::vector<std::uint32_t> free_;
   std::uint32_t first_ = kNone, last_ = kNone;  ///< Of the list by deadline.
@@ -210,8 +250,11 @@ class Dispatcher {
   std::uint64_t first_sequence_ = 1;  ///< Of sent_.front().
   bool publish_up_ = false, reply_up_ = false, blocked_ = false;
   bool exchange_missing_ = false, no_consumers_ = false;
+  TimePoint down_since_ = TimePoint::min();  ///< When ready() ended last.
+  TimePoint node_lost_at_ = TimePoint::min(), unsettled_until_ = TimePoint::min();
   TimePoint settle_at_ = TimePoint::max();
-  TimePoint node_lost_at_ = TimePoint::min();
+  std::size_t settle_round_ = 0;
+  int nodes_lost_ = 0;
 };
 
 }  // namespace warren::proxy

@@ -44,7 +44,7 @@ inline constexpr std::array<CauseFacts, 14> kCauses = {{
     {"delivery_limit", 502, false},
     {"malformed_reply", 502, false},
     {"nacked", 502, false},
-    {"retries_spent", 502, true},
+    {"retries_spent", 503, true},
     {"lost", 502, false},
     {"deadline", 504, false},
 }};

@@ -1,12 +1,14 @@
 // One I/O thread; see the header.
 #include "proxy/http/lane.h"
 
+#include <linux/filter.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/post.hpp>
 #include <ctime>
+#include <utility>
 
 #include "proxy/http/forward.h"
 #include "shardmgr/program/logging.h"
@@ -20,6 +22,22 @@ constexpr Milliseconds kBusyTick{10};  ///< Precision of deadlines and retries.
 constexpr Milliseconds kIdleTick{100};
 constexpr Milliseconds kSweep{250};  ///< Precision of client timeouts.
 constexpr Milliseconds kAcceptPause{50};
+constexpr Milliseconds kLastAccepts{50};   ///< While draining: for clients whose handshake is under way.
+constexpr Milliseconds kIdleGrace{1'500};  ///< While draining: for requests that are under way on open connections.
+
+/// From now on the kernel drops what opens a connection to this listener, and nothing else; clients try again a second
+/// later, and find it closed. Without that, whoever connects just before the listener closes would be reset.
+void RefuseHandshakes(int listener) {
+  sock_filter code[] = {
+      {BPF_LD | BPF_B | BPF_ABS, 0, 0, 13},  // The flags of the TCP header.
+      {BPF_ALU | BPF_AND | BPF_K, 0, 0, 0x12},
+      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0x02},  // SYN without ACK.
+      {BPF_RET | BPF_K, 0, 0, 0},
+      {BPF_RET | BPF_K, 0, 0, 0xffffffff},
+  };
+  const sock_fprog program{std::size(code), code};
+  ::setsockopt(listener, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program));
+}
 
 BrokerTransportOptions MakeTransport(const ProxyOptions& options, int number) {
   BrokerTransportOptions transport{options.exchange, options.instance + "." + std::to_string(number), options.nodes,
@@ -55,7 +73,8 @@ Lane::Lane(const Shared& shared, int number, std::shared_ptr<LaneStats> lane_sta
       dispatcher_(MakeDispatcher(shared.options), transport_, lane_stats_->dispatcher),
       acceptor_(io_),
       tick_(io_),
-      accept_retry_(io_) {}
+      accept_retry_(io_),
+      last_accepts_(io_) {}
 
 Lane::~Lane() {
   auto sessions = std::move(sessions_);
@@ -98,8 +117,9 @@ void Lane::Post(std::function<void(Lane&)> action) {
 }
 
 void Lane::Accept() {
-  if (accepting_ || draining || !acceptor_.is_open()) return;
+  if (accepting_ || !acceptor_.is_open()) return;
   if (!limits.connections.TryTake(1)) {  // Clients wait in the kernel's queue until one leaves.
+    DispatcherStats::Add(stats.accept_full);
     accept_retry_.expires_after(kAcceptPause);
     accept_retry_.async_wait([this](const boost::system::error_code& error) {
       if (!error) Accept();
@@ -111,14 +131,18 @@ void Lane::Accept() {
     accepting_ = false;
     if (error) {
       limits.connections.Give(1);
-      if (!acceptor_.is_open() || draining) return;
-      program::Log(program::LogLevel::kWarning, "cannot accept a client", {{"error", error.message()}});
+      if (!acceptor_.is_open()) return;
+      DispatcherStats::Add(stats.accept_failed);
+      if (!std::exchange(accept_failing_, true)) {
+        program::Log(program::LogLevel::kWarning, "cannot accept clients; trying on", {{"error", error.message()}});
+      }
       accept_retry_.expires_after(kAcceptPause);  // Out of file descriptors, most likely.
       accept_retry_.async_wait([this](const boost::system::error_code& stopped) {
         if (!stopped) Accept();
       });
       return;
     }
+    if (std::exchange(accept_failing_, false)) program::Log(program::LogLevel::kInfo, "accepting clients again", {});
     DispatcherStats::Add(stats.connections);
     stats.open_connections.fetch_add(1, std::memory_order_relaxed);
     auto session = std::make_shared<Session>(std::move(socket), *this);
@@ -168,7 +192,7 @@ void Lane::Tick() {
     for (auto& [raw, session] : sessions_) sessions.push_back(session);
     for (auto& session : sessions) {
       session->CheckTimeouts(now);
-      if (draining) session->Drain();
+      if (draining && now >= idle_until_) session->Drain();
     }
   }
   if (stopped_) return;
@@ -181,6 +205,16 @@ void Lane::Tick() {
 void Lane::Drain() {
   if (draining) return;
   draining = true;
+  idle_until_ = Clock::now() + kIdleGrace;
+  RefuseHandshakes(acceptor_.native_handle());
+  last_accepts_.expires_after(kLastAccepts);
+  last_accepts_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) StopAccepting();
+  });
+  Accept();
+}
+
+void Lane::StopAccepting() {
   boost::system::error_code ignored;
   acceptor_.close(ignored);
   accept_retry_.cancel();
@@ -189,7 +223,7 @@ void Lane::Drain() {
 }
 
 void Lane::FinishIfDrained() {
-  if (draining && !stopped_ && sessions_.empty()) Stop();
+  if (draining && !stopped_ && !acceptor_.is_open() && sessions_.empty()) Stop();
 }
 
 void Lane::Stop() {

@@ -38,7 +38,7 @@ class Lane final : public SessionHost {
 
   void Run();                                    ///< Until Stop, or until drained.
   void Post(std::function<void(Lane&)> action);  ///< Any thread: runs `action` on the lane's.
-  void Drain();                                  ///< On the lane: no new clients; ends once nothing is in flight.
+  void Drain();                                  ///< On the lane: no new clients; ends once the last one is gone.
   void Stop();                                   ///< On the lane: ends now.
   Dispatcher& engine() { return dispatcher_; }
 
@@ -50,6 +50,7 @@ class Lane final : public SessionHost {
   void Accept();
   void Tick();
   void FlushReady();
+  void StopAccepting();
   void FinishIfDrained();
 
   const std::shared_ptr<LaneStats> lane_stats_;
@@ -57,11 +58,12 @@ class Lane final : public SessionHost {
   BrokerTransport transport_;
   Dispatcher dispatcher_;
   boost::asio::ip::tcp::acceptor acceptor_;
-  boost::asio::steady_timer tick_, accept_retry_;
+  boost::asio::steady_timer tick_, accept_retry_, last_accepts_;
   std::unordered_map<Session*, std::shared_ptr<Session>> sessions_;
   std::vector<std::shared_ptr<Session>> ready_, flushing_;
-  bool flush_posted_ = false, accepting_ = false, stopped_ = false;
+  bool flush_posted_ = false, accepting_ = false, accept_failing_ = false, stopped_ = false;
   TimePoint next_sweep_{};
+  TimePoint idle_until_{};  ///< While draining: how long connections without a request are kept.
   std::int64_t date_seconds_ = 0;
   std::string date_;
 };

@@ -10,17 +10,24 @@ constexpr std::chrono::seconds kHeartbeat{5};  // A node that vanishes without a
 }  // namespace
 
 NodeWatch::NodeWatch(boost::asio::any_io_executor executor, const std::vector<amqp::Endpoint>& nodes,
-                     const amqp::ConnectionOptions& connection, std::function<void(const amqp::Endpoint&)> on_lost) {
+                     const amqp::ConnectionOptions& connection, OnNode on_lost, OnNode on_back) {
   for (const auto& node : nodes) {
     amqp::LinkOptions options;
     options.endpoints = {node};
     options.connection = connection;
     options.connection.heartbeat = kHeartbeat;
     amqp::LinkHandlers handlers;
-    handlers.on_down = [on_lost](const amqp::Endpoint& endpoint, const Error& error, bool was_up) {
+    const auto lost = std::make_shared<bool>(false);
+    handlers.on_down = [on_lost, lost](const amqp::Endpoint& endpoint, const Error& error, bool was_up) {
       if (!was_up) return;
+      *lost = true;
       program::Log(program::LogLevel::kWarning, "lost a node", error, {{"endpoint", endpoint.ToString()}});
       on_lost(endpoint);
+    };
+    handlers.on_up = [on_back, lost](const std::shared_ptr<amqp::Connection>& open) {
+      if (!std::exchange(*lost, false)) return;
+      program::Log(program::LogLevel::kInfo, "a node is back", {{"endpoint", open->endpoint().ToString()}});
+      on_back(open->endpoint());
     };
     links_.push_back(std::make_unique<amqp::Link>(executor, std::move(options), std::move(handlers)));
   }

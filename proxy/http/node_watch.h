@@ -15,9 +15,12 @@ namespace warren::proxy {
 
 class NodeWatch {
  public:
-  /// `on_lost` whenever an open connection drops. `connection` gives credentials and vhost.
+  using OnNode = std::function<void(const amqp::Endpoint&)>;
+
+  /// `on_lost` whenever an open connection drops, `on_back` when that node takes one again. `connection` gives
+  /// credentials and vhost.
   NodeWatch(boost::asio::any_io_executor executor, const std::vector<amqp::Endpoint>& nodes,
-            const amqp::ConnectionOptions& connection, std::function<void(const amqp::Endpoint&)> on_lost);
+            const amqp::ConnectionOptions& connection, OnNode on_lost, OnNode on_back);
 
   void Start();
   void Stop();

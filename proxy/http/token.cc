@@ -5,14 +5,23 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 namespace warren::proxy {
 namespace {
 
 constexpr std::size_t kFirstCells = 1024;  // A power of two.
 
+constexpr std::string_view kDigits = "0123456789abcdef";
+
+constexpr auto kHexPairs = [] {
+  std::array<std::array<char, 2>, 256> pairs{};
+  for (std::size_t byte = 0; byte < pairs.size(); ++byte) pairs[byte] = {kDigits[byte >> 4], kDigits[byte & 15]};
+  return pairs;
+}();
+
 void WriteHex(std::uint64_t value, char* out) {
-  for (int shift = 60; shift >= 0; shift -= 4) *out++ = "0123456789abcdef"[(value >> shift) & 15];
+  for (int shift = 56; shift >= 0; shift -= 8, out += 2) std::memcpy(out, kHexPairs[(value >> shift) & 255].data(), 2);
 }
 
 bool ReadHex(std::string_view text, std::uint64_t& value) {
@@ -101,6 +110,17 @@ void TokenTable::Grow() {
   for (const Cell& cell : old) {
     if (!cell.token.empty()) Insert(cell.token, cell.place);
   }
+}
+
+void TokenRing::Add(const Token& token) {
+  if (tokens_.size() < capacity_) {
+    tokens_.push_back(token);
+  } else {
+    table_.Erase(tokens_[next_]);
+    tokens_[next_] = token;
+    next_ = (next_ + 1) % capacity_;
+  }
+  table_.Insert(token, {});
 }
 
 }  // namespace warren::proxy

@@ -68,4 +68,19 @@ class TokenTable {
   std::size_t size_ = 0;
 };
 
+/// The last few tokens that were added; older ones are forgotten.
+class TokenRing {
+ public:
+  explicit TokenRing(std::size_t capacity) : capacity_(capacity) {}
+  /// `token` must not be in the ring.
+  void Add(const Token& token);
+  bool Contains(const Token& token) const { return table_.Find(token) != nullptr; }
+
+ private:
+  const std::size_t capacity_;
+  std::vector<Token> tokens_;
+  std::size_t next_ = 0;  ///< In tokens_: the oldest, once it is full.
+  TokenTable table_;
+};
+
 }  // namespace warren::proxy

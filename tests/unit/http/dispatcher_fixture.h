@@ -27,7 +27,16 @@ class FakeTransport : public Transport {
     return ++sequence;
   }
 
+  struct CancelMessage {
+    std::string inbox, token, attempt;
+    bool operator==(const CancelMessage&) const = default;
+  };
+  void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override {
+    cancels.push_back({std::string(inbox), std::string(correlation_id), std::string(attempt)});
+  }
+
   std::deque<Message> messages;
+  std::vector<CancelMessage> cancels;
   std::uint64_t sequence = 0;
   std::optional<Error> refuse;
 };
@@ -75,7 +84,12 @@ class DispatcherTest : public ::testing::Test {
     amqp_basic_properties_t properties{};
     properties._flags = AMQP_BASIC_CORRELATION_ID_FLAG;
     properties.correlation_id = amqp::Bytes(token);
-    dispatcher_.OnReply(properties, std::string(body), false);
+    dispatcher_.OnReply(now_, properties, std::string(body), false);
+  }
+
+  void Accept(const std::string& token, const std::string& inbox = "inbox", const std::string& attempt = "attempt") {
+    wire::ControlEncoder encoder;
+    dispatcher_.OnReply(now_, encoder.EncodeAccept(token, inbox, attempt), "", false);
   }
 
   /// Status of the answer to `tag`; 0: not answered.
