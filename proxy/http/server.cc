@@ -2,7 +2,9 @@
 #include "proxy/http/server.h"
 
 #include <boost/asio/post.hpp>
+#include <csignal>
 
+#include "proxy/http/descriptors.h"
 #include "shardmgr/program/logging.h"
 
 namespace warren::proxy {
@@ -11,6 +13,7 @@ using program::Log;
 using program::LogLevel;
 
 Result<std::unique_ptr<Server>> Server::Make(ProxyOptions options) {
+  options.max_connections = FitConnections(options.max_connections, static_cast<std::size_t>(options.threads));
   std::unique_ptr<Server> server(new Server(std::move(options)));
   if (auto opened = server->Open(); !opened) return tl::unexpected(opened.error());
   return server;
@@ -27,7 +30,10 @@ Server::Server(ProxyOptions options)
           }),
       metrics_(std::make_shared<program::Metrics>("warren-proxy")),
       limits_(std::make_shared<Limits>(options_.max_connections, options_.max_requests, options_.max_bytes)),
-      drain_timer_(io_) {}
+      drain_timer_(io_),
+      hangup_(io_, SIGHUP) {
+  ReopenOnHangup();
+}
 
 Server::~Server() = default;
 
@@ -40,14 +46,15 @@ Result<void> Server::Open() {
   program::Address address = options_.listen;
   for (int i = 0; i < options_.threads; ++i) {
     stats_.push_back(std::make_shared<LaneStats>());
-    request_metrics_.push_back(std::make_unique<RequestMetrics>(*metrics_));
+    request_metrics_.push_back(std::make_shared<RequestMetrics>());
     lanes_.push_back(std::make_unique<Lane>(
         Lane::Shared{options_, *limits_, *request_metrics_.back(), access_log_.get()}, i, stats_.back()));
     if (auto listening = lanes_.back()->Listen(address); !listening) return listening;
     address.port = lanes_.back()->local_port();
   }
-  metrics_->Register(std::make_shared<ProxyCollector>(
-      stats_, limits_, [log = access_log_.get()] { return log != nullptr ? log->dropped() : 0; }));
+  metrics_->Register(
+      std::make_shared<ProxyCollector>(options_.exchange, stats_, request_metrics_, limits_,
+                                       [log = access_log_.get()] { return log != nullptr ? log->dropped() : 0; }));
   auto admin = program::AdminServer::Start(options_.metrics_listen, metrics_, [this] { return Readiness(); });
   if (!admin) return tl::unexpected(admin.error());
   admin_ = std::move(*admin);
@@ -60,6 +67,9 @@ Result<void> Server::Open() {
       }(),
       [this](const amqp::Endpoint&) {
         for (auto& lane : lanes_) lane->Post([](Lane& on) { on.engine().OnNodeLost(Clock::now()); });
+      },
+      [this](const amqp::Endpoint&) {
+        for (auto& lane : lanes_) lane->Post([](Lane& on) { on.engine().OnNodeBack(Clock::now()); });
       });
   Log(LogLevel::kInfo, "listening",
       {{"address", address.ToString()},
@@ -70,6 +80,7 @@ Result<void> Server::Open() {
 }
 
 program::Readiness Server::Readiness() const {
+  if (draining_) return {false, "draining: it takes no new clients"};
   for (const auto& lane : stats_) {
     if (lane->exchange_missing) return {false, "the exchange " + options_.exchange + " does not exist"};
     if (!lane->publish_up) return {false, "no connection to publish on: " + lane->publish_trouble.Get()};
@@ -118,6 +129,7 @@ int Server::Run() {
 
 void Server::Drain() {
   Log(LogLevel::kInfo, "draining: no new clients, finishing what is in flight");
+  draining_ = true;
   program::NotifyStopping();
   for (auto& lane : lanes_) lane->Post([](Lane& on) { on.Drain(); });
   drain_timer_.expires_after(options_.drain_timeout);
@@ -126,6 +138,14 @@ void Server::Drain() {
     Log(LogLevel::kWarning, "requests were still in flight when the drain timeout ended");
     aborted_ = true;
     StopLanes();
+  });
+}
+
+void Server::ReopenOnHangup() {
+  hangup_.async_wait([this](const boost::system::error_code& error, int) {
+    if (error) return;
+    if (access_log_) access_log_->Reopen();
+    ReopenOnHangup();
   });
 }
 

@@ -2,7 +2,9 @@
 // node watch and the consumer check, which speak to the lanes by posting.
 #pragma once
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
 #include <thread>
@@ -32,6 +34,7 @@ class Server {
   program::Readiness Readiness() const;
   void Drain();
   void StopLanes();
+  void ReopenOnHangup();
   void StartConsumerCheck();
 
   const ProxyOptions options_;
@@ -41,15 +44,17 @@ class Server {
   std::shared_ptr<Limits> limits_;
   std::vector<std::shared_ptr<LaneStats>> stats_;
   std::unique_ptr<AccessLog> access_log_;
-  std::vector<std::unique_ptr<RequestMetrics>> request_metrics_;
+  std::vector<std::shared_ptr<RequestMetrics>> request_metrics_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::vector<std::thread> threads_;
   std::unique_ptr<NodeWatch> watch_;
   std::unique_ptr<ConsumerCheck> consumer_check_;
   std::unique_ptr<program::AdminServer> admin_;
   boost::asio::steady_timer drain_timer_;
+  boost::asio::signal_set hangup_;
   std::size_t running_ = 0;
   bool aborted_ = false;
+  std::atomic<bool> draining_{false};  ///< Read by the admin server's threads.
 };
 
 }  // namespace warren::proxy

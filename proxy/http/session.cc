@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kFirstBufferBytes = 4'096;
 constexpr std::size_t kReadBytes = 65'536;  ///< Of a body, at a time.
-constexpr std::size_t kMaxDiscardBytes = std::size_t{1} << 20;
+constexpr std::size_t kMaxDiscardBytes = std::size_t{64} << 20;
 
 }  // namespace
 
@@ -44,8 +44,7 @@ bool Session::ProcessHead() {
   while (scanned_ == 0 && Unread().substr(0, 2) == "\r\n") begin_ += 2;
   auto head = wire::FindHeadEnd(Unread(), host_.head_limits, scanned_);
   if (!head) {
-    exchanges_.emplace_back();
-    Refuse(head.error().status, head.error().reason);
+    RefuseHead(head.error(), Unread());
     return false;
   }
   if (*head == 0) {
@@ -62,15 +61,14 @@ bool Session::ProcessHead() {
 void Session::OnHead(std::size_t head_bytes) {
   const std::string_view bytes = Unread().substr(0, head_bytes);
   begin_ += head_bytes;
-  exchanges_.emplace_back();
   auto parsed = wire::ParseHead(bytes, host_.head_limits, head_);
-  if (!parsed) return Refuse(parsed.error().status, parsed.error().reason);
-  const bool waits = head_.expect_continue && head_.framing != wire::Framing::kNone && begin_ == end_;
+  if (!parsed) return RefuseHead(parsed.error(), bytes);
+  exchanges_.emplace_back();
   Exchange* exchange = &exchanges_.back();
   exchange->method = head_.method;
   exchange->minor_version = head_.minor_version;
   exchange->keep_alive = head_.keep_alive && !host_.draining;
-  if (!Admit(*exchange)) return;
+  if (!Admit(*exchange, head_bytes)) return;
   const Token id = host_.tokens.Next(), trace = host_.tokens.Next();
   job_.request = MakeRequest(head_, {client_addr_, host_.instance, host_.options.trust_forwarded}, id, trace);
   job_.routing_key = MakeRoutingKey(host_.options.hash_on, head_, client_addr_, trace);
@@ -78,8 +76,18 @@ void Session::OnHead(std::size_t head_bytes) {
     exchange->target = head_.target;
     exchange->request_id = job_.request.id;
   }
-  if (head_.framing == wire::Framing::kNone) return Dispatch();
-  if (waits) {
+  return head_.framing == wire::Framing::kNone ? Dispatch() : AwaitBody();
+}
+
+/// `head`: as far as it is there. What is not understood is still no reason to send a body after HEAD.
+void Session::RefuseHead(const wire::Refusal& refusal, std::string_view head) {
+  exchanges_.emplace_back();
+  if (head.substr(0, 5) == "HEAD ") exchanges_.back().method = "HEAD";
+  Refuse(refusal.status, refusal.reason);
+}
+
+void Session::AwaitBody() {
+  if (head_.expect_continue && begin_ == end_) {
     Exchange request = std::move(exchanges_.back());
     exchanges_.back() = {};
     exchanges_.back().interim = exchanges_.back().ready = true;
@@ -89,29 +97,39 @@ void Session::OnHead(std::size_t head_bytes) {
   }
   reading_ = Reading::kBody;
   read_deadline_ = Clock::now() + host_.options.body_timeout;
-  body_filled_ = 0;
+  body_filled_ = body_charged_ = body_step_ = 0;
   chunks_.reset();
   body_bytes_ = head_.content_length;
   if (head_.framing == wire::Framing::kChunked) chunks_.emplace(host_.options.max_body_bytes);
 }
 
-/// Whether the request is taken; otherwise it has been answered.
-bool Session::Admit(Exchange& exchange) {
+/// Whether this request goes no further than here (RFC 9110 section 7.6.2).
+bool Session::AnswersItself() const { return head_.max_forwards && *head_.max_forwards == 0; }
+
+void Session::Begin(Exchange& exchange) {
   exchange.start = Clock::now();
-  if (host_.access_log != nullptr) {
-    exchange.start_ms =
-        std::chrono::duration_cast<Milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  }
+  if (host_.access_log == nullptr) return;
+  exchange.start_ms =
+      std::chrono::duration_cast<Milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// Whether the request is taken; otherwise it has been answered.
+bool Session::Admit(Exchange& exchange, std::size_t head_bytes) {
+  Begin(exchange);
   if (head_.form == wire::TargetForm::kAuthority) {
     Refuse(501, "CONNECT is not for a reverse proxy");
+  } else if (AnswersItself()) {
+    head_.method == "OPTIONS" ? Refuse(200, "Max-Forwards is 0: this is the proxy")
+                              : Refuse(501, "no TRACE of the proxy");
   } else if (head_.content_length > host_.options.max_body_bytes) {
     Refuse(413, "the body is too large");
   } else if (!host_.limits.requests.TryTake(1)) {
-    Refuse(503, "too many requests in flight", true);
+    Shed(host_.stats.shed_requests, "too many requests in flight");
   } else {
     exchange.counted = true;
-    if (Charge(exchange, static_cast<std::size_t>(head_.content_length))) return true;
-    Refuse(503, "too many bytes in flight", true);
+    const auto announced = static_cast<std::size_t>(head_.content_length);  // A claim: charged as it arrives.
+    if (host_.limits.bytes.HasRoomFor(head_bytes + announced) && Charge(exchange, head_bytes)) return true;
+    Shed(host_.stats.shed_bytes, "too many bytes in flight");
   }
   return false;
 }
@@ -124,29 +142,31 @@ bool Session::Charge(Exchange& exchange, std::size_t bytes) {
 
 bool Session::ProcessBody() {
   std::string& body = job_.request.body;
+  bool whole = false;
   if (chunks_) {
-    const std::size_t before = body.size();
     auto took = chunks_->Feed(Unread(), body);
     if (!took) {
       Refuse(took.error().status, took.error().reason);
       return false;
     }
     begin_ += *took;
-    if (!Charge(exchanges_.back(), body.size() - before)) {
-      Refuse(503, "too many bytes in flight", true);
-      return false;
-    }
-    if (!chunks_->done()) return false;
+    body_filled_ = body.size();
+    whole = chunks_->done();
   } else {
     const auto take = static_cast<std::size_t>(std::min<std::uint64_t>(end_ - begin_, body_bytes_ - body_filled_));
     if (body.size() < body_filled_ + take) body.resize(body_filled_ + take);
     std::memcpy(body.data() + body_filled_, buffer_.data() + begin_, take);
     begin_ += take;
     body_filled_ += take;
-    if (body_filled_ < body_bytes_) return false;
+    whole = body_filled_ == body_bytes_;
   }
-  Dispatch();
-  return true;
+  if (!Charge(exchanges_.back(), body_filled_ - body_charged_)) {
+    Shed(host_.stats.shed_bytes, "too many bytes in flight");
+    return false;
+  }
+  body_charged_ = body_filled_;
+  if (whole) Dispatch();
+  return whole;
 }
 
 void Session::Dispatch() {
@@ -157,7 +177,8 @@ void Session::Dispatch() {
   read_deadline_ = Clock::now() + host_.options.idle_timeout;
   if (!exchange.keep_alive) last_seen_ = true;
   const std::uint64_t tag = first_tag_ + exchanges_.size() - 1;
-  const auto id = host_.dispatcher.Submit(Clock::now(), std::move(job_), shared_from_this(), tag);
+  exchange.dispatched = Clock::now();
+  const auto id = host_.dispatcher.Submit(exchange.dispatched, std::move(job_), shared_from_this(), tag);
   exchange.id = id;
   job_ = {};
 }
@@ -168,12 +189,17 @@ void Session::Refuse(int status, std::string_view reason, bool retry_later) {
   // Without a body still to come, a request that was understood leaves the connection usable.
   const bool framed = exchange.start != TimePoint() && head_.framing == wire::Framing::kNone && status != 501;
   if (!framed) exchange.keep_alive = false;
-  if (exchange.start == TimePoint()) exchange.start = Clock::now();
+  if (exchange.start == TimePoint()) Begin(exchange);
   if (!exchange.keep_alive) last_seen_ = true;
   if (read_pending_) abandoned_body_ = std::move(job_.request.body);  // Heap memory: it stays where it is.
   job_ = {};
   reading_ = Reading::kHead;
   Answer(exchange, status, reason, retry_later);
+}
+
+void Session::Shed(DispatcherStats::Count& count, std::string_view reason) {
+  DispatcherStats::Add(count);
+  Refuse(503, reason, true);
 }
 
 bool Session::WantsMore() const {
@@ -237,18 +263,32 @@ void Session::OnRead(const boost::system::error_code& error, std::size_t bytes) 
     return error || discarded_ > kMaxDiscardBytes ? Close() : Read();
   }
   if (error && error != boost::asio::error::eof) return Abort();
-  if (error) {  // The client has shut its side; what it asked for before is still answered.
-    if (reading_ == Reading::kBody) {
-      if (exchanges_.size() == 1) return Abort();
-      Refuse(400, "the body ended early");
-      return;
-    }
-    reading_ = Reading::kDone;
-    last_seen_ = true;
-    return Finish();
+  if (error) return OnEnd();
+  if (reading_ == Reading::kBody && (body_step_ += bytes) >= kStepBytes) {
+    read_deadline_ = Clock::now() + host_.options.body_timeout;
+    body_step_ = 0;
   }
-  if (reading_ == Reading::kBody) read_deadline_ = Clock::now() + host_.options.body_timeout;
   Process();
+}
+
+/// The client has shut its side; what it asked for before is still answered.
+void Session::OnEnd() {
+  if (reading_ == Reading::kBody) {
+    if (exchanges_.size() == 1) return Abort();
+    return Refuse(400, "the body ended early");
+  }
+  reading_ = Reading::kDone;
+  last_seen_ = true;
+  if (exchanges_.empty()) return Finish();
+  WatchForReset();
+}
+
+/// Nothing is read any more, so nothing else tells that the client does not even wait for its answers.
+void Session::WatchForReset() {
+  socket_.async_wait(boost::asio::ip::tcp::socket::wait_error,
+                     [this, self = shared_from_this()](const boost::system::error_code& error) {
+                       if (!error && !closed_) Abort();
+                     });
 }
 
 }  // namespace warren::proxy

@@ -6,6 +6,10 @@
 // its body was read, the connection ends with that answer: first our side is shut, then what the client
 // still sends is read and dropped for a moment, so that the answer is not lost to a reset.
 //
+// Memory: heads, bodies as they arrive and answers are charged to Limits::bytes until the answer is
+// written. Bodies and answers have to move by kStepBytes within each body timeout (or to their end), so
+// that nobody holds that memory by sending or taking a byte now and then.
+//
 // Threads: all on the I/O thread of its Lane. Timeouts are checked by the lane's tick, not by timers.
 #pragma once
 
@@ -63,7 +67,8 @@ struct SessionHost {
 
 class Session final : public AnswerSink, public std::enable_shared_from_this<Session> {
  public:
-  static constexpr std::size_t kMaxPipeline = 16;  ///< Requests of one client being answered.
+  static constexpr std::size_t kMaxPipeline = 16;    ///< Requests of one client being answered.
+  static constexpr std::size_t kStepBytes = 16'384;  ///< Of a body or an answer, in each body timeout.
 
   Session(boost::asio::ip::tcp::socket socket, SessionHost& host);
   ~Session() override;
@@ -90,7 +95,10 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
     std::int64_t start_ms = 0;
     std::uint64_t bytes_in = 0;
     int status = 0, publishings = 0;
-    std::int64_t queue_us = -1, work_us = -1;
+    TimePoint dispatched;
+    std::int64_t queue_us = -1, work_us = -1, answered_us = -1;
+    std::string node, shard;  ///< Who answered; the shard for the access log alone.
+    std::string reason;       ///< Of an answer of the proxy's own; for the access log alone.
   };
   enum class Reading { kHead, kBody, kDone, kDiscard };
 
@@ -99,11 +107,18 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   bool ProcessHead();
   bool ProcessBody();
   void OnHead(std::size_t head_bytes);
-  bool Admit(Exchange& exchange);
+  bool Admit(Exchange& exchange, std::size_t head_bytes);
+  bool AnswersItself() const;
+  void Begin(Exchange& exchange);
+  void RefuseHead(const wire::Refusal& refusal, std::string_view head);
+  void AwaitBody();
   void Dispatch();
   void Refuse(int status, std::string_view reason, bool retry_later = false);
+  void Shed(DispatcherStats::Count& count, std::string_view reason);
   void Read();
   void OnRead(const boost::system::error_code& error, std::size_t bytes);
+  void OnEnd();
+  void WatchForReset();
   bool WantsMore() const;
   bool ReadsDirectly() const;
   boost::asio::mutable_buffer BodyRoom();
@@ -114,8 +129,11 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   // session_write.cc: out
   void Answer(Exchange& exchange, int status, std::string_view reason, bool retry_later);
   void AnswerWith(Exchange& exchange, wire::Response&& response);
+  bool ShedAnswer(Exchange& exchange, std::size_t bytes);
   void OnWritten(const boost::system::error_code& error);
   void Retire(Exchange& exchange);
+  void GiveUp(Exchange& exchange);
+  void LogAccess(const Exchange& exchange, std::int64_t total_us);
   void Finish();
   void Close();
 
@@ -130,12 +148,15 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   std::optional<wire::ChunkReader> chunks_;
   std::uint64_t body_bytes_ = 0;  ///< Of a body with Content-Length.
   std::size_t body_filled_ = 0;   ///< Of job_.request.body.
+  std::size_t body_charged_ = 0;
+  std::size_t body_step_ = 0;  ///< Bytes read since read_deadline_ was set.
   std::deque<Exchange> exchanges_;
   std::uint64_t first_tag_ = 0;  ///< Of exchanges_.front().
   std::size_t writing_ = 0;      ///< Exchanges in the write under way.
+  std::size_t written_ = 0;      ///< Its bytes when write_deadline_ was set.
   std::size_t discarded_ = 0;
   std::string abandoned_body_;  ///< Refused while a read into it was under way.
-  bool head_begun_ = false;       ///< Part of a head is in buffer_, and read_deadline_ is its.
+  bool head_begun_ = false;     ///< Part of a head is in buffer_, and read_deadline_ is its.
   bool read_pending_ = false, write_pending_ = false, closed_ = false, ready_ = false, last_seen_ = false;
   TimePoint read_deadline_, write_deadline_;
 };

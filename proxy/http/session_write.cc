@@ -9,7 +9,8 @@ namespace warren::proxy {
 namespace {
 
 constexpr std::size_t kWriteStepBytes = 262'144;
-constexpr Milliseconds kLinger{1'000};
+constexpr int kClientGone = 499;  ///< In the access log; no status of HTTP.
+constexpr Milliseconds kLinger{2'000};
 
 std::int64_t Microseconds(Clock::duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
@@ -20,22 +21,38 @@ std::int64_t Microseconds(Clock::duration duration) {
 void Session::Answer(Exchange& exchange, int status, std::string_view reason, bool retry_later) {
   ResponseContext context{exchange.method == "HEAD", exchange.keep_alive, exchange.minor_version, false, host_.Date()};
   WriteFailure(status, reason, retry_later, context, exchange.head);
+  if (host_.access_log != nullptr) exchange.reason = reason;
   exchange.status = status;
   exchange.ready = true;
   exchange.close = !exchange.keep_alive;
   host_.Ready(shared_from_this());
 }
 
+/// Large answers that do not fit the budget are dropped; small ones are bounded by the requests in flight.
+bool Session::ShedAnswer(Exchange& exchange, std::size_t bytes) {
+  if (bytes <= kStepBytes || host_.limits.bytes.HasRoomFor(bytes)) return false;
+  DispatcherStats::Add(host_.stats.shed_answers);
+  // The request was carried out: only where that does no harm is the client asked to come again.
+  const bool again = wire::IsRetrySafe(exchange.method, {});
+  Answer(exchange, again ? 503 : 502, "too many bytes in flight to hold the answer", again);
+  return true;
+}
+
 void Session::AnswerWith(Exchange& exchange, wire::Response&& response) {
+  if (ShedAnswer(exchange, response.body.size())) return;
   ResponseContext context{exchange.method == "HEAD", exchange.keep_alive, exchange.minor_version,
                           host_.options.expose_origin, host_.Date()};
   if (WriteHead(response, context, exchange.head)) exchange.body = std::move(response.body);
   // What came has to go: it is charged without asking, and keeps new requests out instead.
-  host_.limits.bytes.Take(exchange.body.size());
-  exchange.charged_bytes += exchange.body.size();
+  const std::size_t bytes = exchange.head.size() + exchange.body.size();
+  host_.limits.bytes.Take(bytes);
+  exchange.charged_bytes += bytes;
   exchange.status = response.status;
   exchange.queue_us = response.queue_us.value_or(-1);
   exchange.work_us = response.work_us.value_or(-1);
+  exchange.answered_us = Microseconds(Clock::now() - exchange.dispatched);
+  exchange.node = std::move(response.node);
+  if (host_.access_log != nullptr) exchange.shard = std::move(response.shard);
   exchange.ready = true;
   exchange.close = !exchange.keep_alive;
   host_.Ready(shared_from_this());
@@ -74,8 +91,12 @@ void Session::Flush() {
   if (writing_ == 0) return;
   write_pending_ = true;
   write_deadline_ = Clock::now() + host_.options.body_timeout;
-  const auto on_progress = [this](const boost::system::error_code& error, std::size_t) -> std::size_t {
-    write_deadline_ = Clock::now() + host_.options.body_timeout;
+  written_ = 0;
+  const auto on_progress = [this](const boost::system::error_code& error, std::size_t bytes) -> std::size_t {
+    if (bytes - written_ >= kStepBytes) {
+      write_deadline_ = Clock::now() + host_.options.body_timeout;
+      written_ = bytes;
+    }
     return error ? 0 : kWriteStepBytes;
   };
   std::vector<boost::asio::const_buffer> sequence(buffers.begin(), buffers.begin() + static_cast<long>(count));
@@ -118,8 +139,12 @@ void Session::Retire(Exchange& exchange) {
   if (exchange.interim || exchange.status == 0) return;
   const std::int64_t total_us = Microseconds(Clock::now() - exchange.start);
   host_.stats.bytes_out.fetch_add(exchange.body.size(), std::memory_order_relaxed);
-  host_.metrics.Observe({exchange.method, exchange.status, total_us, exchange.queue_us, exchange.work_us});
-  if (host_.access_log == nullptr) return;
+  host_.metrics.Observe({exchange.method, exchange.status, exchange.node, total_us, exchange.queue_us, exchange.work_us,
+                         exchange.answered_us});
+  if (host_.access_log != nullptr) LogAccess(exchange, total_us);
+}
+
+void Session::LogAccess(const Exchange& exchange, std::int64_t total_us) {
   AccessEntry entry;
   entry.time_ms = exchange.start_ms;
   entry.client_addr = client_addr_;
@@ -134,6 +159,9 @@ void Session::Retire(Exchange& exchange) {
   entry.queue_us = exchange.queue_us;
   entry.work_us = exchange.work_us;
   entry.publishings = exchange.publishings;
+  entry.node = exchange.node;
+  entry.shard = exchange.shard;
+  entry.reason = exchange.reason;
   host_.access_log->Write(entry);
 }
 
@@ -156,8 +184,7 @@ void Session::CheckTimeouts(TimePoint now) {
   if (reading_ == Reading::kBody) {
     Refuse(408, "the body did not arrive in time");
   } else if (reading_ == Reading::kHead && !last_seen_ && begin_ != end_ && exchanges_.size() < kMaxPipeline) {
-    exchanges_.emplace_back();
-    Refuse(408, "the head did not arrive in time");
+    RefuseHead({408, "the head did not arrive in time"}, Unread());
   } else if (exchanges_.empty()) {
     Finish();
   }
@@ -178,12 +205,23 @@ void Session::Abort() {
   Close();
 }
 
+/// The client left, or was left, before it had all of its answer.
+void Session::GiveUp(Exchange& exchange) {
+  DispatcherStats::Add(host_.stats.abandoned);
+  if (host_.access_log == nullptr) return;
+  exchange.status = kClientGone;
+  exchange.body.clear();
+  exchange.reason = "the client left";
+  LogAccess(exchange, Microseconds(Clock::now() - exchange.start));
+}
+
 void Session::Close() {
   if (closed_) return;
   closed_ = true;
   for (Exchange& exchange : exchanges_) {
     host_.dispatcher.Abandon(exchange.id);
-    exchange.status = 0;  // Nothing reached the client.
+    if (!exchange.interim) GiveUp(exchange);
+    exchange.status = 0;
     Retire(exchange);
   }
   exchanges_.clear();
