@@ -1,17 +1,16 @@
 """warren-proxy on a real broker, with workers in pika that answer as told, and with warren-worker."""
 
-import contextlib
 import hashlib
 import os
 import signal
-import threading
 import time
 
 import pika
 import pytest
 
+from pika_worker import PikaWorker, echo, response
 from support import http_client
-from support.amqp import connect, parameters
+from support.amqp import connect
 from support.backend import Response
 from support.waiting import wait_until
 
@@ -19,55 +18,6 @@ CLUSTER_NODES = 1
 EXCHANGE = "shard.web"
 SHARDS = [f"stream: {EXCHANGE} - test - {index}" for index in range(2)]
 SIZES = [0, 1, 65_535, 131_072, 1_000_000, 16 * 1024 * 1024]
-
-
-class PikaWorker:
-    """Consumes both shards on a thread; `answer(headers, body)` gives (properties, body), or None to stay silent,
-    or "reject"."""
-
-    def __init__(self, address, answer):
-        self.answer, self.seen = answer, []
-        self.connection = pika.BlockingConnection(parameters(address))
-        channel = self.connection.channel()
-        channel.basic_qos(prefetch_count=50)
-        for shard in SHARDS:
-            channel.basic_consume(shard, self._deliver)
-        self.thread = threading.Thread(target=self._run, args=(channel,), daemon=True)
-        self.thread.start()
-
-    def _run(self, channel):
-        try:
-            channel.start_consuming()
-        except pika.exceptions.AMQPError:
-            pass
-
-    def _deliver(self, channel, method, properties, body):
-        self.seen.append((method, properties, body))
-        answer = self.answer(properties.headers, body)
-        if answer == "reject":
-            channel.basic_reject(method.delivery_tag, requeue=False)
-            return
-        if answer is not None:
-            found, content = answer
-            found.correlation_id = properties.correlation_id
-            channel.basic_publish("", properties.reply_to, content, found)
-        channel.basic_ack(method.delivery_tag)
-
-    def close(self):
-        """Ends the thread and its connection."""
-        with contextlib.suppress(pika.exceptions.AMQPError):  # It may have been cut by the test.
-            self.connection.add_callback_threadsafe(self.connection.close)
-        self.thread.join(10)
-
-
-def response(status=200, **fields):
-    """Properties of a whole response."""
-    return pika.BasicProperties(type="http.response", headers={":status": status, "http": fields})
-
-
-def echo(headers, body):
-    """The body back, with method and path as fields."""
-    return response(**{"x-method": [headers[":method"]], "x-path": [headers[":path"]]}), body
 
 
 def declare(cluster):
@@ -92,7 +42,7 @@ def _worker(shards):
     made = []
 
     def make(answer=echo):
-        made.append(PikaWorker(shards.amqp[0], answer))
+        made.append(PikaWorker(shards.amqp[0], SHARDS, answer))
         return made[-1]
     yield make
     for worker in made:
