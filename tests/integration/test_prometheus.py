@@ -2,7 +2,9 @@
 queried, and promtool has nothing to say against any endpoint.
 """
 
+import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -47,11 +49,12 @@ def prometheus(system, cluster, tmp_path_factory):
     for published, port in ports.items():
         assert configuration.count(f"127.0.0.1:{published}") == 1, f"port {published} is not scraped once"
         configuration = configuration.replace(f"127.0.0.1:{published}", f"127.0.0.1:=@{port}")
-    configuration = configuration.replace("=@", "")
+    configuration = configuration.replace("=@", "").replace("evaluation_interval: 15s", "evaluation_interval: 1s")
     configuration = configuration.replace("scrape_interval: 5s", "scrape_interval: 1s").replace("scrape_timeout: 4s",
                                                                                                "scrape_timeout: 1s")
     file = folder / "prometheus.yml"
     file.write_text(configuration)
+    shutil.copy(os.path.join(REPOSITORY, "deploy", "prometheus", "rules.yml"), folder)
     subprocess.run(["promtool", "check", "config", str(file)], check=True, timeout=30)
     port = free_port()
     program = Program(["/usr/bin/prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}",
@@ -112,3 +115,22 @@ def test_every_metric_has_our_prefix_or_is_about_the_process(system):
         names = {name for name, _, _ in samples(program.metrics_text())}
         assert any(name.startswith("warren_") for name in names)
         assert all(name.startswith(("warren_", "process_")) for name in names), names
+
+
+def dashboard_queries():
+    """Every expression of the published dashboard, with its variable filled in."""
+    with open(os.path.join(REPOSITORY, "deploy", "prometheus", "dashboard.json"), encoding="utf-8") as text:
+        panels = json.load(text)["panels"]
+    return [target["expr"].replace("$exchange", ".*") for panel in panels for target in panel["targets"]]
+
+
+def test_rules_and_dashboard_work_on_this_systems_metrics(prometheus):
+    def rules():
+        groups = HTTP.get(f"{prometheus}/api/v1/rules", timeout=10).json()["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+    wait_until(lambda: rules() and all(rule["health"] == "ok" for rule in rules()), 40, rules)
+    wait_until(lambda: query(prometheus, 'warren:proxy_request_seconds:p99_1m{phase="queue"}'), 40, "latencies are there")
+    assert not [rule["name"] for rule in rules() if rule.get("state") == "firing"]
+    for expression in dashboard_queries():
+        found = query(prometheus, expression)
+        assert found or "> 0" in expression, expression
