@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs every Debian package that building, running and testing Warren need.
 # Idempotent, and quiet when nothing is missing. Run as root on Debian 12.
-# With --fuzz also those that only the fuzzers need (tests/fuzz/run.sh); with --list it only prints the packages.
+# With --fuzz also those that only the fuzzers need (tests/fuzz/run.sh), with --bench those of tests/bench/data_plane.py;
+# with --list it only prints the packages.
 # docs/dependencies.md says why each is here.
 set -euo pipefail
 
@@ -18,17 +19,19 @@ test=(
   prometheus python3-pytest python3-pika python3-requests curl jq man-db shellcheck
 )
 fuzz=(clang-14 libclang-rt-14-dev)
+bench=(nginx-light haproxy mongrel2-core libzmq3-dev linux-perf)
 packages=("${build[@]}" "${run[@]}" "${test[@]}")
 
-if [[ "${1:-}" == "--fuzz" ]]; then
-  packages+=("${fuzz[@]}")
+while [[ "${1:-}" == "--fuzz" || "${1:-}" == "--bench" ]]; do
+  [[ $1 == "--fuzz" ]] && packages+=("${fuzz[@]}")
+  [[ $1 == "--bench" ]] && packages+=("${bench[@]}")
   shift
-fi
+done
 if [[ "${1:-}" == "--list" ]]; then
   printf '%s\n' "${packages[@]}"
   exit 0
 elif [[ $# -gt 0 ]]; then
-  echo "usage: $0 [--fuzz] [--list]" >&2
+  echo "usage: $0 [--fuzz] [--bench] [--list]" >&2
   exit 64
 fi
 

@@ -4,7 +4,7 @@
 //
 //   amqp_loop respond --node HOST:PORT --queue NAME… [--body-bytes 512] [--prefetch 256]
 //   amqp_loop request --node HOST:PORT --exchange NAME [--in-flight 32] [--body-bytes 256] [--reply-bytes 512]
-//     [--warm-up 1] [--seconds 8] [--watch NAME=PID,PID…]…
+//     [--warm-up 1] [--seconds 8] [--watch NAME=PID,PID…]… [--count NAME=FILE]…
 //
 // The first prints "ready" once it consumes; the second keeps --in-flight requests under way, prints one line of JSON
 // (measure.h), and exits with 2 when there were errors.
@@ -214,7 +214,7 @@ int Request(Arguments arguments) {
   options.body_bytes = static_cast<std::size_t>(arguments.Number("body-bytes", 256));
   options.reply_bytes = static_cast<std::size_t>(arguments.Number("reply-bytes", 512));
   const double warm_up_s = arguments.Seconds("warm-up", 1), window_s = arguments.Seconds("seconds", 8);
-  CpuWatch watch(arguments.All("watch"), "requester");
+  CpuWatch watch(arguments, "requester");
   arguments.RefuseUnknown();
   boost::asio::io_context io(1);
   Measurement measurement(warm_up_s, window_s, watch);

@@ -111,11 +111,14 @@ class Contender:
     """One way to carry requests. `groups` are the processes besides the load generator, by name."""
 
     def __init__(self, setting, name):
-        self.setting, self.name, self.groups, self.front = setting, name, {}, None
+        self.setting, self.name, self.front = setting, name, None
+        self.groups, self.counters = {}, {}
 
     def watched(self):
-        """--watch for each group."""
-        return [part for name, pids in self.groups.items() for part in ("--watch", f"{name}={','.join(map(str, pids))}")]
+        """--watch for each group, --count for each counter."""
+        watches = [("--watch", f"{name}={','.join(map(str, pids))}") for name, pids in self.groups.items()]
+        counts = [("--count", f"{name}={path}") for name, path in self.counters.items()]
+        return [part for option in watches + counts for part in option]
 
     def command(self, connections):
         """The command that measures it, without its times."""
@@ -173,17 +176,24 @@ class Warren(Contender):
         super().__init__(setting, name)
         kept = os.environ["WARREN_BIN"]
         os.environ["WARREN_BIN"] = folder or kept
-        preload = setting.options.preload
-        env = {"LD_PRELOAD": preload} if preload else None
         try:
             self.worker = setting.programs.worker(setting.cluster, exchange, f"http://127.0.0.1:{setting.backend_port}",
-                                                  "--concurrency", setting.options.concurrency, env=env)
-            self.proxy = setting.programs.proxy(setting.cluster, exchange, "--threads", 1, env=env)
+                                                  "--concurrency", setting.options.concurrency, env=self.counting("worker"))
+            self.proxy = setting.programs.proxy(setting.cluster, exchange, "--threads", 1, env=self.counting("proxy"))
         finally:
             os.environ["WARREN_BIN"] = kept
         self.front = self.proxy.port
         self.groups = {"proxy": [self.proxy.pid], "worker": [self.worker.pid], "broker": setting.broker(),
                        "back end": [setting.backend_pid]}
+
+
+    def counting(self, program):
+        """The environment in which a program's allocations are counted, if they are to be."""
+        if not self.setting.options.allocations:
+            return None
+        path = os.path.join(self.setting.folder, f"{self.name}-{program}.allocations")
+        self.counters[f"allocations of the {program}"] = path
+        return {"LD_PRELOAD": self.setting.tool("liballocations.so"), "BENCH_COUNTERS": path}
 
 
 class BareLoop(Contender):

@@ -56,9 +56,8 @@ def middle(windows):
     result = {figure: statistics.median(window[figure] for window in windows) for figure in FIGURES}
     result["requests"] = sum(window["requests"] for window in windows)
     result["errors"] = sum(sum(window["errors"].values()) for window in windows)
-    names = windows[0]["cpu_us_per_request"]
-    result["cpu_us_per_request"] = {name: statistics.median(window["cpu_us_per_request"].get(name, 0) for window in windows)
-                                    for name in names}
+    for kind in ("cpu_us_per_request", "counted_per_request"):
+        result[kind] = {name: statistics.median(window[kind][name] for window in windows) for name in windows[0][kind]}
     return result
 
 
@@ -73,6 +72,7 @@ def table(results):
             lines.append(f"{name:10} {connections:>5} {figures['rate']:8.0f} {figures['p50_us']:8.0f} "
                          f"{figures['p99_us']:8.0f} {figures['errors']:6}  {', '.join(parts)}; all {sum(ours.values()):.1f}; "
                          f"rest of the machine {cpu['others']:.1f}")
+            lines += [f"{'':17}{what} {number:.1f} a request" for what, number in figures["counted_per_request"].items()]
     return "\n".join(lines)
 
 
@@ -123,7 +123,7 @@ def options_of(arguments):
     parser.add_argument("--seconds", type=float, default=8, help="length of a window")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=256, help="of warren-worker")
-    parser.add_argument("--preload", help="a library to preload into Warren's programs, as liballocations.so")
+    parser.add_argument("--allocations", action="store_true", help="count those of Warren's programs, which slows them")
     parser.add_argument("--json", help="write the medians to this file")
     parser.add_argument("--hold", action="store_true", help="start everything and wait")
     return parser.parse_args(arguments)

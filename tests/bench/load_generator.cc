@@ -2,7 +2,7 @@
 // request again as soon as its answer is there. Checks the status and the length of every answer.
 //
 //   load_generator --port 8080 [--host 127.0.0.1] [--connections 32] [--path /bench] [--request-bytes 256]
-//     [--body-bytes 512] [--status 200] [--warm-up 1] [--seconds 8] [--watch NAME=PID,PID…]…
+//     [--body-bytes 512] [--status 200] [--warm-up 1] [--seconds 8] [--watch NAME=PID,PID…]… [--count NAME=FILE]…
 //
 // The request is a GET whose head has --request-bytes in all. Prints one line of JSON (measure.h); exit code 2 when
 // there were errors.
@@ -192,7 +192,7 @@ int Main(int argc, char** argv) {
   options.body_bytes = static_cast<std::size_t>(arguments.Number("body-bytes", 512));
   options.status = static_cast<int>(arguments.Number("status", 200));
   const double warm_up_s = arguments.Seconds("warm-up", 1), window_s = arguments.Seconds("seconds", 8);
-  CpuWatch watch(arguments.All("watch"), "load generator");
+  CpuWatch watch(arguments, "load generator");
   arguments.RefuseUnknown();
 
   Measurement measurement(warm_up_s, window_s, watch);

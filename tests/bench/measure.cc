@@ -34,6 +34,12 @@ double MachineSeconds() {
   return busy / static_cast<double>(::sysconf(_SC_CLK_TCK));
 }
 
+std::pair<std::string, std::string> NameAndValue(const std::string& entry) {
+  const auto equals = entry.find('=');
+  if (equals == std::string::npos) Die("'" + entry + "' is not NAME=VALUE");
+  return {entry.substr(0, equals), entry.substr(equals + 1)};
+}
+
 }  // namespace
 
 void Die(const std::string& message) {
@@ -90,14 +96,16 @@ void Arguments::RefuseUnknown() const {
   }
 }
 
-CpuWatch::CpuWatch(const std::vector<std::string>& entries, const std::string& self) {
+CpuWatch::CpuWatch(Arguments& arguments, const std::string& self) {
   groups_[self] = {::getpid()};
-  for (const auto& entry : entries) {
-    const auto equals = entry.find('=');
-    std::istringstream pids(equals == std::string::npos ? "" : entry.substr(equals + 1));
-    auto& group = groups_[entry.substr(0, equals)];
-    for (std::string pid; std::getline(pids, pid, ',');) group.push_back(std::stoi(pid));
-    if (group.empty()) Die("--watch takes NAME=PID,PID… and got '" + entry + "'");
+  for (const auto& entry : arguments.All("watch")) {
+    const auto [name, list] = NameAndValue(entry);
+    std::istringstream pids(list);
+    for (std::string pid; std::getline(pids, pid, ',');) groups_[name].push_back(std::stoi(pid));
+  }
+  for (const auto& entry : arguments.All("count")) {
+    const auto [name, file] = NameAndValue(entry);
+    counter_files_[name] = file;
   }
 }
 
@@ -107,6 +115,10 @@ CpuWatch::Reading CpuWatch::Read() const {
     for (const pid_t pid : pids) {
       if (const auto seconds = ProcessSeconds(pid)) reading.process_s[pid] = *seconds;
     }
+  }
+  for (const auto& [name, path] : counter_files_) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file.read(reinterpret_cast<char*>(&reading.counters[name]), sizeof(std::uint64_t))) Die("cannot read " + path);
   }
   reading.machine_s = MachineSeconds();
   return reading;
@@ -135,6 +147,12 @@ nlohmann::json CpuWatch::Seconds() const {
   return result;
 }
 
+nlohmann::json CpuWatch::Counted() const {
+  nlohmann::json result = nlohmann::json::object();
+  for (const auto& [name, count] : after_.counters) result[name] = count - before_.counters.at(name);
+  return result;
+}
+
 Measurement::Measurement(double warm_up_s, double window_s, CpuWatch& watch)
     : watch_(watch),
       window_(static_cast<std::int64_t>(window_s * 1e9)),
@@ -159,6 +177,13 @@ bool Measurement::Advance(Clock::time_point now) {
 
 void Measurement::CountError(const std::string& what) { ++errors_[what]; }
 
+nlohmann::json Measurement::PerRequest(const nlohmann::json& totals, double unit) const {
+  nlohmann::json result = nlohmann::json::object();
+  const auto requests = static_cast<double>(std::max<std::size_t>(latencies_ns_.size(), 1));
+  for (const auto& [name, total] : totals.items()) result[name] = total.get<double>() * unit / requests;
+  return result;
+}
+
 double Measurement::PercentileUs(double share) {
   if (latencies_ns_.empty()) return 0;
   const auto rank = static_cast<std::size_t>(share * static_cast<double>(latencies_ns_.size() - 1));
@@ -174,11 +199,8 @@ nlohmann::json Measurement::Report() {
       {"requests", requests},        {"seconds", seconds},          {"rate", static_cast<double>(requests) / seconds},
       {"p50_us", PercentileUs(0.5)}, {"p90_us", PercentileUs(0.9)}, {"p99_us", PercentileUs(0.99)},
       {"max_us", PercentileUs(1)},   {"errors", errors_},           {"cpu_s", watch_.Seconds()}};
-  auto& each = report["cpu_us_per_request"] = nlohmann::json::object();
-  if (requests == 0) return report;
-  for (const auto& [name, cpu_s] : report["cpu_s"].items()) {
-    each[name] = cpu_s.get<double>() * 1e6 / static_cast<double>(requests);
-  }
+  report["cpu_us_per_request"] = PerRequest(watch_.Seconds(), 1e6);
+  report["counted_per_request"] = PerRequest(watch_.Counted(), 1);
   return report;
 }
 

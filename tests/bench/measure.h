@@ -50,24 +50,28 @@ class Random {
   std::uint64_t state_ = 0x9e3779b97f4a7c15u;
 };
 
-/// CPU time (user and system, all threads, also those that ended) of named groups of processes.
+/// CPU time (user and system, all threads, also those that ended) of named groups of processes, and counters in files.
 class CpuWatch {
  public:
-  /// Each entry "NAME=PID,PID…". This process is watched too, as `self`.
-  CpuWatch(const std::vector<std::string>& entries, const std::string& self);
+  /// Takes --watch NAME=PID,PID… and --count NAME=FILE (allocations.cc writes it), each any number of times. This
+  /// process is watched too, as `self`.
+  CpuWatch(Arguments& arguments, const std::string& self);
   void Start();
   void Stop();
   /// Seconds by name, and "others": what the rest of the machine used (from /proc/stat, 10 ms steps). A group of which
   /// no process is left ends the program.
   nlohmann::json Seconds() const;
+  nlohmann::json Counted() const;  ///< By name.
 
  private:
   struct Reading {
     double machine_s = 0;
+    std::map<std::string, std::uint64_t> counters;
     std::map<pid_t, double> process_s;  ///< Of those that are there.
   };
   Reading Read() const;
   std::map<std::string, std::vector<pid_t>> groups_;
+  std::map<std::string, std::string> counter_files_;
   Reading before_, after_;
 };
 
@@ -83,11 +87,13 @@ class Measurement {
       latencies_ns_.push_back(static_cast<std::uint32_t>(std::min<std::int64_t>((now - started).count(), UINT32_MAX)));
   }
   void CountError(const std::string& what);
-  /// requests, seconds, rate, p50_us, p90_us, p99_us, max_us, errors, cpu_s, cpu_us_per_request.
+  /// requests, seconds, rate, p50_us, p90_us, p99_us, max_us, errors, cpu_s, cpu_us_per_request,
+  /// counted_per_request.
   nlohmann::json Report();
 
  private:
   double PercentileUs(double share);
+  nlohmann::json PerRequest(const nlohmann::json& totals, double unit) const;
   CpuWatch& watch_;
   std::chrono::nanoseconds window_;
   Clock::time_point begin_, end_;
