@@ -3,7 +3,6 @@ each node with an application behind it, and the proxy."""
 
 import os
 import re
-import time
 
 from ledger import Applications
 from support.http_client import wait_serving
@@ -74,8 +73,3 @@ class Service:
     def close(self):
         """Ends the applications; the programs end with their fixture."""
         self.applications.close()
-
-
-def sleep_until(when):
-    """Sleeps until a time of time.monotonic()."""
-    time.sleep(max(0.0, when - time.monotonic()))
