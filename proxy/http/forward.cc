@@ -12,6 +12,18 @@ using wire::SameName;
 constexpr std::string_view kPseudonym = "1.1 warren";  // In Via.
 constexpr std::size_t kMaxRequestIdBytes = 128;
 
+/// Names that gateway interfaces (CGI, WSGI, Rack) could not tell from one that the proxy removes or
+/// writes itself: there, "X_Forwarded_For" and "X-Forwarded-For" are one variable.
+bool IsDisguised(std::string_view name) {
+  static constexpr std::string_view kOwn[] = {"content-length",    "transfer-encoding", "proxy-connection",
+                                              "keep-alive",        "x-forwarded-for",   "x-forwarded-host",
+                                              "x-forwarded-proto", "x-request-id"};
+  if (name.find('_') == name.npos) return false;
+  std::string plain(name);
+  std::replace(plain.begin(), plain.end(), '_', '-');
+  return std::any_of(std::begin(kOwn), std::end(kOwn), [&](std::string_view own) { return SameName(plain, own); });
+}
+
 /// Fields of one connection, and those that the proxy writes itself. `nominated`: all Connection values.
 bool StopsHere(std::string_view name, std::string_view nominated) {
   switch (name.size()) {
@@ -74,6 +86,7 @@ struct Rewritten {
 
 /// True when `field` is one of those; what it says is kept in `seen` as far as it is to be trusted.
 bool Rewrite(const wire::HeadField& field, bool trust, Rewritten& seen) {
+  if (IsDisguised(field.name)) return true;
   const auto take = [trust](std::string& into, std::string_view value) {
     if (trust) Join(into, value);
     return true;
@@ -141,7 +154,8 @@ wire::Request MakeRequest(const wire::RequestHead& head, const ForwardContext& c
                           const Token& trace) {
   wire::Request request;
   request.method = head.method;
-  request.target = head.path;
+  if (head.path.front() == '?') request.target = "/";  // RFC 9112 section 3.2.1
+  request.target += head.path;
   request.authority = head.authority;
   request.client_addr = context.client_addr;
   request.proxy = context.instance;
@@ -152,6 +166,9 @@ wire::Request MakeRequest(const wire::RequestHead& head, const ForwardContext& c
     if (StopsHere(field.name, nominated)) continue;
     if (Rewrite(field, context.trust_forwarded, seen)) continue;
     request.fields.push_back({std::string(field.name), std::string(field.value)});
+    if (head.max_forwards.value_or(0) > 0 && SameName(field.name, "max-forwards")) {
+      request.fields.back().value = std::to_string(*head.max_forwards - 1);
+    }
   }
   if (seen.request_id.empty()) seen.request_id.assign(request_id.Text().data(), kTokenTextBytes);
   if (seen.traceparent.empty()) seen.traceparent = NewTraceparent(trace, request_id);
@@ -175,7 +192,7 @@ wire::Request MakeRequest(const wire::RequestHead& head, const ForwardContext& c
 
 bool WriteHead(const wire::Response& response, const ResponseContext& context, std::string& out) {
   const int status = response.status;
-  const bool bodiless = context.head_request || status == 204 || status == 304;
+  const bool bodiless = context.head_request || status == 204 || status == 205 || status == 304;
   out.reserve(out.size() + 256);
   WriteStatusLine(status, out);
   const std::string nominated = Nominated(response.fields);
@@ -192,6 +209,8 @@ bool WriteHead(const wire::Response& response, const ResponseContext& context, s
   if (context.expose_origin) WriteOrigin(response, out);
   if (!bodiless) {
     WriteField("Content-Length", std::to_string(response.body.size()), out);
+  } else if (status == 205) {
+    WriteField("Content-Length", "0", out);  // RFC 9110 15.3.6
   } else if (status != 204 && IsNumber(announced)) {
     WriteField("Content-Length", announced, out);  // What GET would have given (RFC 9110 8.6).
   }

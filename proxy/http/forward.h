@@ -37,7 +37,7 @@ struct ResponseContext {
 };
 
 /// Appends status line and fields, empty line included. Returns whether the body follows them (not
-/// after HEAD, 204, 304).
+/// after HEAD, 204, 205, 304).
 bool WriteHead(const wire::Response& response, const ResponseContext& context, std::string& out);
 
 /// Appends a whole answer of the proxy's own: text/plain with one line.

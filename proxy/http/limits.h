@@ -18,6 +18,8 @@ class Budget {
     used_.fetch_sub(amount, std::memory_order_relaxed);
     return false;
   }
+  /// Whether TryTake(amount) would have worked just now.
+  bool HasRoomFor(std::size_t amount) const { return amount <= most_ && used() <= most_ - amount; }
   /// Takes without asking: for what is already there and cannot be refused.
   void Take(std::size_t amount) { used_.fetch_add(amount, std::memory_order_relaxed); }
   void Give(std::size_t amount) { used_.fetch_sub(amount, std::memory_order_relaxed); }

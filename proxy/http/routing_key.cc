@@ -55,7 +55,7 @@ std::string MakeRoutingKey(const HashOn& hash_on, const wire::RequestHead& head,
   std::string_view value;
   switch (hash_on.kind) {
     case HashOn::Kind::kRandom: break;
-    case HashOn::Kind::kPath: value = head.path.substr(0, head.path.find('?')); break;
+    case HashOn::Kind::kPath: value = head.path.front() == '?' ? "/" : head.path.substr(0, head.path.find('?')); break;
     case HashOn::Kind::kClientAddr: value = client_addr; break;
     case HashOn::Kind::kCookie: value = FindCookie(head, hash_on.name); break;
     case HashOn::Kind::kHeader:

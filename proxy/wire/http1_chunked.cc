@@ -41,6 +41,7 @@ tl::expected<std::size_t, Refusal> ChunkReader::Feed(std::string_view input, std
 ChunkReader::Step ChunkReader::OnByte(char c, std::uint64_t body_bytes) {
   switch (state_) {
     case State::kSize: return OnSize(c);
+    case State::kBlank:
     case State::kExtension: return OnExtension(c);
     case State::kSizeLf: return OnSizeLf(c, body_bytes);
     case State::kDataCr:
@@ -69,8 +70,8 @@ ChunkReader::Step ChunkReader::OnSize(char c) {
   if (size_digits_ == 0) return Refuse(400, "chunk size is not hexadecimal (RFC 9112 7.1)");
   if (c == '\r') {
     state_ = State::kSizeLf;
-  } else if (c == ';') {
-    state_ = State::kExtension;
+  } else if (c == ';' || c == ' ' || c == '\t') {
+    state_ = c == ';' ? State::kExtension : State::kBlank;
     extension_bytes_ = 0;
   } else {
     return Refuse(400, "invalid byte after a chunk size (RFC 9112 7.1)");
@@ -79,7 +80,10 @@ ChunkReader::Step ChunkReader::OnSize(char c) {
 }
 
 ChunkReader::Step ChunkReader::OnExtension(char c) {
-  if (c == '\r') {
+  if (state_ == State::kBlank) {
+    if (c == ';') state_ = State::kExtension;
+    if (c != ';' && c != ' ' && c != '\t') return Refuse(400, "space after a chunk size (RFC 9112 7.1)");
+  } else if (c == '\r') {
     state_ = State::kSizeLf;
     return {};
   }

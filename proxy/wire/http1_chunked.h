@@ -2,7 +2,8 @@
 //
 // Written out rather than left to a general parser because lenient chunk framing is a smuggling vector
 // of its own: bare LF after a size, sizes that overflow, "0x10", signs, space around the size. Here
-// lines end in CRLF, a size is 1 to 15 hexadecimal digits, extensions are checked, bounded and dropped,
+// lines end in CRLF, a size is 1 to 15 hexadecimal digits, extensions are checked, bounded and dropped
+// (space before their ";" is legal, space before CRLF is not),
 // and trailers are checked, bounded and dropped (RFC 9110 section 6.5.1 allows that).
 //
 // Pure state machine fed with bytes in pieces of any size. No shared state.
@@ -34,7 +35,7 @@ class ChunkReader {
   bool done() const { return state_ == State::kDone; }
 
  private:
-  enum class State { kSize, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kTrailerLf, kDone };
+  enum class State { kSize, kBlank, kExtension, kSizeLf, kData, kDataCr, kDataLf, kTrailer, kTrailerLf, kDone };
   using Step = tl::expected<void, Refusal>;
 
   Step OnSize(char c);

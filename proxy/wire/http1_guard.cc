@@ -61,7 +61,6 @@ Checked ReadAbsolute(std::string_view rest, RequestHead& head) {
   head.authority = rest.substr(0, end);
   head.path = end == rest.npos ? std::string_view("/") : rest.substr(end);
   if (end == rest.npos && head.method == "OPTIONS") head.path = "*";  // RFC 9112 3.2.4
-  if (head.path.front() == '?') return Refuse(400, "absolute-form target without a path before '?' (not forwarded)");
   return CheckAuthority(head.authority, false);
 }
 
@@ -100,8 +99,8 @@ Checked ReadVersion(std::string_view version, RequestHead& head) {
       !is_digit(version[7])) {
     return Refuse(400, "invalid HTTP version (RFC 9112 2.3)");
   }
-  if (version[5] != '1' || version[7] > '1') return Refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
-  head.minor_version = version[7] - '0';
+  if (version[5] != '1') return Refuse(505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+  head.minor_version = version[7] == '0' ? 0 : 1;
   return {};
 }
 
@@ -153,6 +152,15 @@ struct Meaning {
   bool keep_alive = false;
 };
 
+/// Larger numbers count as the largest; what is no number is left alone.
+void ReadMaxForwards(std::string_view value, RequestHead& head) {
+  if (head.method != "OPTIONS" && head.method != "TRACE") return;
+  if (value.empty() || value.find_first_not_of("0123456789") != value.npos) return;
+  std::uint64_t number = 0;
+  for (char c : value) number = std::min<std::uint64_t>(number * 10 + static_cast<std::uint64_t>(c - '0'), 999'999'999);
+  head.max_forwards = static_cast<std::uint32_t>(number);
+}
+
 Checked Note(const HeadField& field, RequestHead& head, Meaning& seen) {
   switch (field.name.size()) {  // Few fields matter here; most are told apart by their length alone.
     case 4:
@@ -169,6 +177,9 @@ Checked Note(const HeadField& field, RequestHead& head, Meaning& seen) {
       if (!SameName(field.name, "connection")) break;
       seen.close = seen.close || HasMember(field.value, "close");
       seen.keep_alive = seen.keep_alive || HasMember(field.value, "keep-alive");
+      break;
+    case 12:
+      if (SameName(field.name, "max-forwards")) ReadMaxForwards(field.value, head);
       break;
     case 14:
       if (!SameName(field.name, "content-length")) break;
@@ -253,9 +264,10 @@ tl::expected<std::size_t, Refusal> FindHeadEnd(std::string_view bytes, const Hea
     return Refuse(431, "the head is too long");
   };
   while (scanned < bytes.size()) {
-    const auto odd = bytes.find_first_of(std::string_view("\r\n\0", 3), scanned);
-    if (odd == bytes.npos) {
-      scanned = bytes.size();
+    std::size_t odd = scanned;
+    while (odd < bytes.size() && bytes[odd] != '\r' && bytes[odd] != '\n' && bytes[odd] != '\0') ++odd;
+    if (odd == bytes.size()) {
+      scanned = odd;
       break;
     }
     if (bytes[odd] == '\0') return Refuse(400, "NUL in the head (RFC 9110 5.5)");
@@ -277,6 +289,8 @@ tl::expected<void, Refusal> ParseHead(std::string_view bytes, const HeadLimits& 
   head.framing = Framing::kNone;
   head.content_length = 0;
   head.expect_continue = false;
+  head.max_forwards.reset();
+  head.method = {};
   bool first = true;
   for (std::size_t at = 0; at + 2 < bytes.size();) {
     const auto end = bytes.find("\r\n", at);

@@ -11,6 +11,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
@@ -47,14 +48,15 @@ struct RequestHead {
   std::string_view target;  ///< As sent.
   TargetForm form = TargetForm::kOrigin;
   std::string_view scheme;     ///< Absolute form alone: "http" or "https", as sent.
-  std::string_view path;       ///< To be forwarded: origin form with query, or "*".
+  std::string_view path;       ///< To be forwarded: origin form with query, or "*"; of "http://a?b" it is "?b".
   std::string_view authority;  ///< Of an absolute or authority-form target, else the Host field; may be empty.
-  int minor_version = 1;       ///< HTTP/1.0 or HTTP/1.1
+  int minor_version = 1;       ///< HTTP/1.0, or HTTP/1.1 for that and all above (RFC 9110 2.5).
   std::vector<HeadField> fields;
   Framing framing = Framing::kNone;
   std::uint64_t content_length = 0;
-  bool keep_alive = true;        ///< What the client wants (RFC 9112 section 9.3).
-  bool expect_continue = false;  ///< Expect: 100-continue, in HTTP/1.1.
+  bool keep_alive = true;                     ///< What the client wants (RFC 9112 section 9.3).
+  bool expect_continue = false;               ///< Expect: 100-continue, in HTTP/1.1.
+  std::optional<std::uint32_t> max_forwards;  ///< Of OPTIONS and TRACE alone (RFC 9110 7.6.2).
 };
 
 /// Looks for the empty line that ends a head. `scanned` is how far earlier calls have looked in the

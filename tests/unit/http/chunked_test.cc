@@ -41,12 +41,19 @@ TEST(ChunkReader, WantsMoreUntilTheLastEmptyLine) {
   EXPECT_TRUE(Feed("0\r\n\r\n").done);
 }
 
+TEST(ChunkReader, TakesSpaceBeforeAnExtension) {
+  EXPECT_EQ(Feed("5 \t;a=b\r\nhello\r\n0 ; c\r\n\r\n").body, "hello");
+  EXPECT_EQ(Feed("5" + std::string(2'000, ' ')).status, 400);
+}
+
 TEST(ChunkReader, RefusesAmbiguousFraming) {
   for (const char* input : {"5\nhello",
                             "5\r\nhello\n0",
                             "5\r\nhelloX",
                             " 5\r\n",
                             "5 \r\n",
+                            "5 x;a\r\n",
+                            "5 \n",
                             "0x5\r\n",
                             "+5\r\n",
                             "-1\r\n",

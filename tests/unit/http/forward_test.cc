@@ -56,6 +56,25 @@ TEST(MakeRequest, BelievesForwardedFieldsOnlyWhenTold) {
   EXPECT_EQ(Value(trusted, "forwarded"), "for=1.2.3.4");
 }
 
+TEST(MakeRequest, DropsNamesThatAGatewayInterfaceWouldTakeForItsOwn) {
+  const auto request = Make(
+      "GET / HTTP/1.1\r\nHost: a\r\nX_Forwarded_For: 1.2.3.4\r\nX-Forwarded_Proto: https\r\nTransfer_Encoding: chunked\r\n"
+      "content_length: 5\r\nmy_own: 1\r\n\r\n");
+  for (const char* name : {"x_forwarded_for", "x-forwarded_proto", "transfer_encoding", "content_length"}) {
+    EXPECT_EQ(Value(request, name), "(none)") << name;
+  }
+  EXPECT_EQ(Value(request, "my_own"), "1");
+}
+
+TEST(MakeRequest, GivesAnEmptyPathItsSlash) {
+  EXPECT_EQ(Make("GET http://b?x HTTP/1.1\r\nHost: a\r\n\r\n").target, "/?x");
+}
+
+TEST(MakeRequest, CountsMaxForwardsDown) {
+  EXPECT_EQ(Value(Make("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n"), "max-forwards"), "2");
+  EXPECT_EQ(Value(Make("GET / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 3\r\n\r\n"), "max-forwards"), "3");
+}
+
 TEST(MakeRequest, PassesOnIdsOrMakesThem) {
   const std::string trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
   const auto given = Make("GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: abc\r\ntraceparent: " + trace + "\r\n\r\n");
@@ -113,6 +132,8 @@ TEST(WriteHead, SendsNoBodyWhereThereIsNone) {
   EXPECT_FALSE(Write(response, head).ends_with("abc"));
   response.status = 304;
   EXPECT_TRUE(Write(response).ends_with("Content-Length: 1234\r\n\r\n"));
+  response.status = 205;
+  EXPECT_TRUE(Write(response).ends_with("Content-Length: 0\r\n\r\n"));
   response.status = 204;
   EXPECT_EQ(Write(response).find("Content-Length"), std::string::npos);
   EXPECT_TRUE(Write(response).ends_with("\r\n\r\n"));

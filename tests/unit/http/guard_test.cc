@@ -54,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(
         // RFC 9112 2.3: the version.
         Case{"LowerCaseVersion", "GET / http/1.1\r\nHost: a\r\n\r\n", 400},
         Case{"NoVersion", "GET /\r\nHost: a\r\n\r\n", 400}, Case{"Http2", "GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505},
-        Case{"Http2Preface", "PRI * HTTP/2.0\r\n\r\n", 505}, Case{"Http12", "GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505},
+        Case{"Http2Preface", "PRI * HTTP/2.0\r\n\r\n", 505}, Case{"Http09", "GET / HTTP/0.9\r\n\r\n", 505},
         Case{"VersionWithTwoDigits", "GET / HTTP/1.10\r\nHost: a\r\n\r\n", 400},
         Case{"VersionWithoutDot", "GET / HTTP/11\r\nHost: a\r\n\r\n", 400},
         // RFC 9112 3: request line with single spaces.
@@ -151,6 +151,27 @@ TEST(ParseHead, LetsTheAbsoluteTargetWinOverHost) {
   const Read get = ReadHead("GET HTTPS://b HTTP/1.1\r\nHost: a\r\n\r\n");
   EXPECT_EQ(get.head.path, "/");
   EXPECT_EQ(get.head.scheme, "https");
+}
+
+TEST(ParseHead, TakesAnAbsoluteTargetWhosePathIsEmpty) {
+  const Read read = ReadHead("GET http://b?x=/y HTTP/1.1\r\nHost: a\r\n\r\n");
+  ASSERT_EQ(read.status, 0) << read.reason;
+  EXPECT_EQ(read.head.authority, "b");
+  EXPECT_EQ(read.head.path, "?x=/y");
+}
+
+TEST(ParseHead, ReadsHigherMinorVersionsAsTheHighestItKnows) {
+  EXPECT_EQ(ReadHead("GET / HTTP/1.2\r\nHost: a\r\n\r\n").head.minor_version, 1);
+  EXPECT_EQ(ReadHead("GET / HTTP/1.9\r\n\r\n").status, 400);  // Host, as in 1.1.
+}
+
+TEST(ParseHead, ReadsMaxForwardsOfOptionsAndTraceAlone) {
+  EXPECT_EQ(ReadHead("OPTIONS / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n").head.max_forwards, 0u);
+  EXPECT_EQ(ReadHead("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 12\r\n\r\n").head.max_forwards, 12u);
+  EXPECT_EQ(ReadHead("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 99999999999999999999999\r\n\r\n").head.max_forwards,
+            999'999'999u);
+  EXPECT_FALSE(ReadHead("TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: x\r\n\r\n").head.max_forwards);
+  EXPECT_FALSE(ReadHead(Get("Max-Forwards: 0\r\n")).head.max_forwards);
 }
 
 TEST(ParseHead, KeepsBytesAboveAsciiInValues) {
