@@ -1,6 +1,8 @@
 // A session's incoming half: heads, bodies, admission, dispatch; see the header.
 #include "proxy/http/session.h"
 
+#include <netinet/tcp.h>
+
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <cstring>
@@ -12,6 +14,7 @@ namespace {
 
 constexpr std::size_t kFirstBufferBytes = 4'096;
 constexpr std::size_t kReadBytes = 65'536;  ///< Of a body, at a time.
+constexpr int kMaxUnsentBytes = 131'072;    ///< That the kernel holds for a client.
 constexpr std::size_t kMaxDiscardBytes = std::size_t{64} << 20;
 
 }  // namespace
@@ -21,6 +24,8 @@ Session::Session(boost::asio::ip::tcp::socket socket, SessionHost& host) : socke
   const auto peer = socket_.remote_endpoint(ignored);
   if (!ignored) client_addr_ = peer.address().to_string();
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+  // What a slow reader does not take stays here, where it is counted, and not in megabytes of the kernel's.
+  ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMaxUnsentBytes, sizeof(kMaxUnsentBytes));
 }
 
 Session::~Session() { Close(); }
@@ -230,6 +235,9 @@ boost::asio::mutable_buffer Session::BufferRoom() {
     std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
     end_ -= begin_;
     begin_ = 0;
+  }
+  if (end_ == 0 && reading_ == Reading::kHead && buffer_.size() > kFirstBufferBytes) {
+    std::vector<char>(kFirstBufferBytes).swap(buffer_);  // The connection may be idle from now on.
   }
   if (end_ == buffer_.size() || reading_ == Reading::kBody) {
     buffer_.resize(reading_ == Reading::kBody ? std::max(buffer_.size(), most) : std::min(buffer_.size() * 2, most));
