@@ -10,7 +10,7 @@ usage: tests/run.sh [--debug] [--sanitize address|thread] [--filter REGEX] [--la
   --filter REGEX     only the tests whose names match, as ctest -R
   --label LABEL      only unit, or only integration
   --no-setup         the packages are there: do not look
-  -j N               parallel compilations and unit tests (default: the number of cores)
+  -j N               parallel compilations and tests (default: the number of cores)
 The build goes to build/<type> below the repository; WARREN_BUILD_DIR names another folder.
 TEXT
 }
