@@ -237,11 +237,17 @@ void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
   Fail(place.slot, Cause::kNoShard, "no shard of " + options_.exchange + " is bound");
 }
 
+void Dispatcher::CountUnknown(std::string_view correlation_id) {
+  DispatcherStats::Add(stats_.unknown_replies);
+  const auto token = Token::Parse(correlation_id);
+  if (token && abandoned_.Contains(*token)) DispatcherStats::Add(stats_.late_replies);
+}
+
 void Dispatcher::OnReply(TimePoint now, const amqp_basic_properties_t& properties, std::string&& body, bool damaged) {
   const wire::Envelope envelope = wire::ReadEnvelope(properties);
   if (const auto accept = wire::ReadAccept(properties)) return OnAccept(now, *accept);
   TokenTable::Place place;
-  if (Find(envelope.correlation_id, place) == nullptr) return DispatcherStats::Add(stats_.unknown_replies);
+  if (Find(envelope.correlation_id, place) == nullptr) return CountUnknown(envelope.correlation_id);
   if (!damaged) {
     if (auto response = wire::DecodeResponse(properties, std::move(body))) {
       return Finish(place.slot, std::move(*response), place.publishing);

@@ -68,7 +68,8 @@ class Transport {
 struct DispatcherStats {
   using Count = std::atomic<std::uint64_t>;
   Count publishings{0}, retries{0}, returns{0}, nacks{0}, blocked{0}, deadlines{0};
-  Count unknown_replies{0}, malformed_replies{0}, nodes_lost{0}, accepts{0}, cancels{0};
+  Count unknown_replies{0}, late_replies{0};  ///< Of no request any more; late: of a publishing that was given up.
+  Count malformed_replies{0}, nodes_lost{0}, accepts{0}, cancels{0};
   Count dead_rejected{0}, dead_maxlen{0}, dead_delivery_limit{0}, dead_expired{0};  ///< Dead letters by reason.
   std::atomic<std::int64_t> in_flight{0};
   std::array<Count, kCauses.size()> failures{};  ///< Answers of the dispatcher's own, by Cause.
@@ -203,6 +204,7 @@ class Dispatcher {
   void Unlink(std::uint32_t index);
   Slot* Live(Id id);
   Slot* Find(std::string_view correlation_id, TokenTable::Place& place);
+  void CountUnknown(std::string_view correlation_id);
   static std::size_t Room(const Slot& slot);
   void Remove(Slot& slot, std::size_t publishing);
   static bool AnyOut(const Slot& slot);

@@ -1,6 +1,7 @@
 // Names, labels and help of the proxy's metrics; see the header.
 #include "proxy/http/metrics.h"
 
+#include <algorithm>
 #include <string>
 
 namespace warren::proxy {
@@ -103,10 +104,12 @@ std::vector<prometheus::MetricFamily> ProxyCollector::Collect() const {
     failures.push_back(Value(kCounter, WARREN_SUM(dispatcher.failures[i])));
     failures.back().label.push_back({"cause", kCauses[i].label});
   }
-  out.Labelled(
-      kCounter, "warren_proxy_dropped_replies_total", "Replies dropped: late, duplicate or of no request; malformed.",
-      "reason",
-      {{"unknown", WARREN_SUM(dispatcher.unknown_replies)}, {"malformed", WARREN_SUM(dispatcher.malformed_replies)}});
+  const double late = WARREN_SUM(dispatcher.late_replies);
+  out.Labelled(kCounter, "warren_proxy_dropped_replies_total",
+               "Replies dropped: late, duplicate or of no request; malformed.", "reason",
+               {{"late", late},
+                {"unknown", std::max(WARREN_SUM(dispatcher.unknown_replies) - late, 0.0)},
+                {"malformed", WARREN_SUM(dispatcher.malformed_replies)}});
   out.Counter("warren_proxy_accepts_total", "Workers' messages that they have been working on a request for a while.",
               WARREN_SUM(dispatcher.accepts));
   out.Counter("warren_proxy_cancels_total", "Workers told that nobody waits for their answer any more.",
