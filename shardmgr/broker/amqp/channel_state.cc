@@ -90,6 +90,9 @@ Result<void> ChannelState::OnFrame(const Frame& frame) {
 }
 
 Result<void> ChannelState::OnMethod(std::string_view payload) {
+  if (StartsContent(payload) && state_ == State::kOpen && content_.stage == Content::Stage::kNone) {
+    return StartContent(payload);
+  }
   method_pool_.Recycle();
   const Result<Method> method = DecodeMethod(payload, method_pool_);
   if (!method) return tl::unexpected(method.error());
@@ -105,8 +108,6 @@ Result<void> ChannelState::OnMethod(std::string_view payload) {
     return Fail(ErrorCode::kProtocol, "a method came where content was due");
   }
   switch (method->id) {
-    case AMQP_BASIC_DELIVER_METHOD:
-    case AMQP_BASIC_RETURN_METHOD: return StartContent(payload);
     case AMQP_BASIC_ACK_METHOD: {
       const auto& ack = method->As<amqp_basic_ack_t>();
       return Confirm(ack.delivery_tag, ack.multiple, true);
@@ -167,16 +168,12 @@ Result<void> ChannelState::StartContent(std::string_view payload) {
 }
 
 Result<void> ChannelState::OnHeader(std::string_view payload) {
-  static constexpr amqp_basic_properties_t kNoProperties{};
   if (content_.stage != Content::Stage::kHeader) return Fail(ErrorCode::kProtocol, "a content header that was not due");
   content_.header_bytes.assign(payload);
-  // A header table that is a danger spoils this message, not the connection that carries others.
-  content_.malformed = payload.size() >= kContentHeaderBytes && !PropertiesAreSafe(payload);
-  if (content_.malformed) content_.header_bytes.resize(kContentHeaderBytes), content_.header_bytes.append(2, '\0');
+  // Malformed properties spoil this message, not the connection that carries others.
   const Result<ContentHeader> header = DecodeContentHeader(content_.header_bytes, pool_);
   if (!header) return tl::unexpected(header.error());
   content_.header = *header;
-  if (content_.malformed) content_.header.properties = &kNoProperties;
   content_.too_large = header->body_bytes > protocol_->options().max_message_bytes;
   content_.received_bytes = 0;
   content_.body.clear();
@@ -223,7 +220,7 @@ void ChannelState::DispatchDelivery(const amqp_basic_deliver_t& deliver, const a
                     content_.body,
                     content_.header.body_bytes,
                     content_.too_large,
-                    content_.malformed};
+                    content_.header.malformed};
   (*on_delivery)(delivery);
 }
 

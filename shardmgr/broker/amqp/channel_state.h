@@ -71,7 +71,7 @@ class ChannelState : public std::enable_shared_from_this<ChannelState> {
     ContentHeader header;
     std::uint64_t received_bytes = 0;
     std::string body;
-    bool too_large = false, malformed = false;
+    bool too_large = false;
   };
 
   Result<void> OnMethod(std::string_view payload);

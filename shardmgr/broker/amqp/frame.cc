@@ -275,16 +275,24 @@ Result<Method> DecodeMethod(std::string_view payload, Pool& pool) {
   return method;
 }
 
+bool StartsContent(std::string_view payload) {
+  if (payload.size() < kMethodIdBytes) return false;
+  const auto id = ReadBig<std::uint32_t>(payload.data());
+  return id == AMQP_BASIC_DELIVER_METHOD || id == AMQP_BASIC_RETURN_METHOD;
+}
+
 Result<ContentHeader> DecodeContentHeader(std::string_view payload, Pool& pool) {
   if (payload.size() < kContentHeaderBytes || ReadBig<std::uint16_t>(payload.data()) != AMQP_BASIC_CLASS) {
     return Fail(ErrorCode::kProtocol, "content header that is not of class basic");
   }
-  if (!PropertiesAreSafe(payload)) return Fail(ErrorCode::kProtocol, "message headers malformed or nested too deeply");
+  static constexpr amqp_basic_properties_t kNoProperties{};
+  const auto body_bytes = ReadBig<std::uint64_t>(payload.data() + 4);
+  if (!PropertiesAreSafe(payload)) return ContentHeader{body_bytes, &kNoProperties, true};
   void* decoded = nullptr;
   if (amqp_decode_properties(AMQP_BASIC_CLASS, pool.get(), Bytes(payload.substr(kContentHeaderBytes)), &decoded) < 0) {
     return Fail(ErrorCode::kProtocol, "message properties that cannot be decoded");
   }
-  return ContentHeader{ReadBig<std::uint64_t>(payload.data() + 4), static_cast<amqp_basic_properties_t*>(decoded)};
+  return ContentHeader{body_bytes, static_cast<amqp_basic_properties_t*>(decoded), false};
 }
 
 }  // namespace warren::amqp

@@ -91,12 +91,16 @@ struct Method {
 
 Result<Method> DecodeMethod(std::string_view payload, Pool& pool);
 
+/// Whether content follows this method's payload: basic.deliver and basic.return. (Nobody here asks with basic.get.)
+bool StartsContent(std::string_view payload);
+
 struct ContentHeader {
   std::uint64_t body_bytes = 0;
   const amqp_basic_properties_t* properties = nullptr;
+  bool malformed = false;  ///< Properties that are a danger to decode: `properties` is empty instead.
 };
 
-/// Class basic only. Checks the tables first.
+/// Class basic only. Looks at the tables (PropertiesAreSafe) before rabbitmq-c does.
 Result<ContentHeader> DecodeContentHeader(std::string_view payload, Pool& pool);
 
 }  // namespace warren::amqp
