@@ -1,6 +1,9 @@
-"""Requests that come back through warren.dead from shards which the coordinator made for HTTP ("http": true): over
-length in each overflow mode, rejected, expired, delivered too often. Each gets a precise answer, at once."""
+"""Requests that get no plain answer, on shards which the coordinator made for HTTP ("http": true): those that come back
+through warren.dead (over length in each overflow mode, rejected, expired, delivered too often), those whose answer is
+late, double or too large, and those whose client is gone."""
 
+import socket
+import struct
 import threading
 
 import pika
@@ -141,3 +144,29 @@ def test_late_double_and_oversize_answers_harm_nobody(cluster, stream):
     assert Asker(port, "GET", "/oversize").result()[0] == 502
     assert Asker(port, "GET", "/after").result()[0] == 200
     worker.close()
+
+
+def accept(channel, properties, inbox):
+    """Says as a worker that it works on a request."""
+    channel.basic_publish("", properties.reply_to, b"", pika.BasicProperties(
+        type="http.accept", correlation_id=properties.correlation_id, reply_to=inbox, headers={":attempt": "attempt-1"}))
+
+
+def test_a_worker_is_told_when_the_client_is_gone_also_when_it_says_so_late(cluster, stream):
+    port = stream(classic())
+    with connect(cluster.amqp[0]) as connection:
+        channel = connection.channel()
+        inbox = channel.queue_declare("", exclusive=True).method.queue
+        client = http_client.Connection(port)
+        client.send(b"GET /early HTTP/1.1\r\nHost: a\r\n\r\n")
+        early = wait_until(lambda: channel.basic_get(SHARD, auto_ack=True)[1], 10, "the request is in the queue")
+        accept(channel, early, inbox)
+        client.send(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+        late = wait_until(lambda: channel.basic_get(SHARD, auto_ack=True)[1], 10, "the second one, too")
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # A reset.
+        client.close()
+        told = wait_until(lambda: channel.basic_get(inbox, auto_ack=True)[1], 10, "the worker is told")
+        assert (told.type, told.correlation_id, told.headers[":attempt"]) == ("http.cancel", early.correlation_id, "attempt-1")
+        accept(channel, late, inbox)
+        told = wait_until(lambda: channel.basic_get(inbox, auto_ack=True)[1], 10, "the worker is told at once")
+        assert told.correlation_id == late.correlation_id
