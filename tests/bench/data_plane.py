@@ -26,6 +26,7 @@ from support.processes import Programs, program_environment
 SHARDS = 2
 WARM_UP_S = 1
 KINDS = {"nginx": Nginx, "haproxy": HAProxy, "mongrel2": Mongrel2, "warren": Warren, "bare": BareLoop}
+ENDING = {signal.SIGINT, signal.SIGTERM}
 FIGURES = ("rate", "p50_us", "p90_us", "p99_us", "max_us")
 
 
@@ -110,7 +111,8 @@ def hold(chosen):
     for name, contender in chosen.items():
         print(f"{name}: {contender.groups}\n  {' '.join(map(repr, contender.command(256)))}", flush=True)
     print("everything runs; end with Ctrl-C or SIGTERM", flush=True)
-    signal.sigwait({signal.SIGINT, signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)  # Not before: children would inherit it.
+    signal.sigwait(ENDING)
 
 
 def options_of(arguments):
@@ -132,8 +134,6 @@ def options_of(arguments):
 def main(arguments):
     """Returns the exit code."""
     options = options_of(arguments)
-    if options.hold:
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     folder = tempfile.mkdtemp(prefix="warren-bench-")
     cluster, programs = Cluster(1), Programs(folder)
     try:
