@@ -63,7 +63,7 @@ bool IsToken(std::string_view text) {
 }
 
 bool IsFieldValue(std::string_view text) {
-  return text.find_first_of(std::string_view("\r\n\0", 3)) == std::string_view::npos;
+  return std::none_of(text.begin(), text.end(), [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
 }
 
 bool IsTarget(std::string_view text) {
@@ -107,20 +107,25 @@ bool IsRetrySafe(std::string_view method, const Fields& fields) {
   return key != nullptr && !key->empty();
 }
 
-void StripHopByHop(Fields& fields) {
-  std::vector<std::string> named;
+HopByHop::HopByHop(const Fields& fields) {
   for (const Field& field : fields) {
     if (!EqualNames(field.name, "connection")) continue;
     AnyMember(field.value, [&](std::string_view option) {
-      if (!Contains(kNeverStripped, option)) named.push_back(LowerCase(option));
+      if (!Contains(kNeverStripped, option)) named_.push_back(LowerCase(option));
       return false;
     });
   }
-  std::sort(named.begin(), named.end());
-  std::erase_if(fields, [&](const Field& field) {
-    return Contains(kSingleConnection, field.name) ||
-           (!named.empty() && std::binary_search(named.begin(), named.end(), LowerCase(field.name)));
-  });
+  std::sort(named_.begin(), named_.end());
+}
+
+bool HopByHop::Has(std::string_view name) const {
+  return Contains(kSingleConnection, name) ||
+         (!named_.empty() && std::binary_search(named_.begin(), named_.end(), LowerCase(name)));
+}
+
+void StripHopByHop(Fields& fields) {
+  const HopByHop hop_by_hop(fields);
+  std::erase_if(fields, [&](const Field& field) { return hop_by_hop.Has(field.name); });
 }
 
 }  // namespace warren::wire

@@ -54,4 +54,14 @@ bool IsRetrySafe(std::string_view method, const Fields& fields);
 /// Keep-Alive, Proxy-Connection, TE, Trailer, Transfer-Encoding, Upgrade.
 void StripHopByHop(Fields& fields);
 
+/// Tells which names StripHopByHop removes from `fields`. Holds no view of them.
+class HopByHop {
+ public:
+  explicit HopByHop(const Fields& fields);
+  bool Has(std::string_view name) const;
+
+ private:
+  std::vector<std::string> named_;  ///< In Connection; lower case, sorted.
+};
+
 }  // namespace warren::wire

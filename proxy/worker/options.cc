@@ -60,6 +60,12 @@ program::OptionSet MakeOptionSet() {
            .placeholder = "DURATION",
            .default_value = "30s",
            .help = "Longest wait for the application's response to one request."});
+  set.Add({.name = "upstream-idle-timeout",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "4s",
+           .help = "A connection to the application that is unused for longer is closed: keep it below the time "
+                   "after which the application closes it."});
   set.Add({.name = "max-body-bytes",
            .kind = OptionKind::kSize,
            .placeholder = "SIZE",
@@ -112,6 +118,12 @@ Result<ProgramOptions> ReadOptions(const program::Parsed& parsed) {
       (!wire::IsTarget(options.upstream.health_path) || options.upstream.health_path.front() != '/')) {
     return Fail(ErrorCode::kConfiguration, "must be a path that begins with /", parsed.Origin("health-path"));
   }
+  if (options.upstream.addresses.size() > kMaxUpstreams) {
+    return Fail(ErrorCode::kConfiguration, "at most " + std::to_string(kMaxUpstreams) + " can be given",
+                parsed.Origin("upstream"));
+  }
+  options.upstream.max_resting = options.worker.concurrency;
+  options.upstream.idle_timeout = parsed.Duration("upstream-idle-timeout");
   options.upstream.timeout = parsed.Duration("upstream-timeout");
   options.upstream.max_body_bytes = parsed.Bytes("max-body-bytes");
   options.metrics_listen = parsed.ListenAddress("metrics-listen");

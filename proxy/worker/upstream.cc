@@ -1,49 +1,28 @@
-// Connections, retries and health of the application behind a worker.
+// Requests on their way through the addresses of an application.
 #include "proxy/worker/upstream.h"
 
 #include <prometheus/counter.h>
+#include <prometheus/gauge.h>
 #include <prometheus/registry.h>
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <deque>
+#include <utility>
 
 #include "proxy/worker/shard_consumer.h"
-#include "proxy/worker/upstream_exchange.h"
+#include "proxy/worker/upstream_target.h"
 #include "shardmgr/program/logging.h"
 
 namespace warren::worker {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-using asio::ip::tcp;
+using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
-constexpr int kFailuresToUnhealthy = 3;
-constexpr std::chrono::seconds kHealthInterval{1};
-
-struct Target {
-  UpstreamAddress address;
-  std::deque<std::unique_ptr<UpstreamConnection>> idle;
-  bool healthy = false;
-  int failures = 0;
-};
-
-// A kept connection that is readable has been closed, or says what nobody asked for.
-bool IsUsable(UpstreamConnection& connection) {
-  beast::error_code error;
-  char byte = 0;
-  tcp::socket& socket = connection.stream.socket();
-  socket.non_blocking(true, error);
-  socket.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, error);
-  return error == asio::error::would_block;
-}
+// One timer looks at all that is under way: precise enough, and none has to be set for each request.
+constexpr std::chrono::milliseconds kSweepPause{50};
 
 std::chrono::milliseconds TimeLeft(const wire::Request& request, std::chrono::milliseconds longest) {
   if (request.deadline_ms <= 0) return longest;
@@ -52,187 +31,257 @@ std::chrono::milliseconds TimeLeft(const wire::Request& request, std::chrono::mi
   return std::clamp(std::chrono::milliseconds(request.deadline_ms) - now, std::chrono::milliseconds(1), longest);
 }
 
+class HttpUpstream;
+
+// A request from Ask to its answer.
+class Exchange final : public UpstreamConnection::User {
+ public:
+  Exchange(HttpUpstream& upstream, Responder taken) : responder(std::move(taken)), upstream_(upstream) {}
+  void OnConnected(UpstreamConnection& connection, error_code error) override;
+  void OnResult(UpstreamConnection& connection, ExchangeResult result) override;
+
+  Responder responder;
+  std::size_t index = 0;        // In the upstream's list.
+  Clock::time_point end;        // For the whole.
+  Clock::time_point state_end;  // For connecting, or for finding an address.
+  enum class State { kConnecting, kAsked, kNoAddress } state = State::kNoAddress;
+  std::uint64_t tried = 0;  // Addresses that took no connection, as bits.
+  bool fresh = false;       // Only a new connection will do.
+  UpstreamTarget* target = nullptr;
+  std::shared_ptr<UpstreamConnection> connection;
+
+ private:
+  HttpUpstream& upstream_;
+};
+
 class HttpUpstream final : public Upstream {
  public:
-  HttpUpstream(asio::any_io_executor executor, UpstreamOptions options, std::function<void(bool)> on_health,
+  HttpUpstream(const asio::any_io_executor& executor, UpstreamOptions options, std::function<void(bool)> on_health,
                prometheus::Registry& registry)
-      : executor_(executor),
-        options_(std::move(options)),
+      : options_(std::move(options)),
         on_health_(std::move(on_health)),
-        timer_(executor),
+        sweeper_(executor),
         errors_(prometheus::BuildCounter()
                     .Name("warren_worker_upstream_errors_total")
                     .Help("Requests that the application gave no response to, by reason.")
                     .Register(registry)) {
-    for (UpstreamAddress& address : options_.addresses) targets_.push_back({std::move(address), {}, false, 0});
+    auto& fit = prometheus::BuildGauge()
+                    .Name("warren_worker_upstream_healthy")
+                    .Help("Whether requests are sent to this address of the application.")
+                    .Register(registry);
+    auto& connections = prometheus::BuildGauge()
+                            .Name("warren_worker_upstream_connections")
+                            .Help("Open connections to this address, kept ones included.")
+                            .Register(registry);
+    for (const UpstreamAddress& address : options_.addresses) {
+      const prometheus::Labels labels = {{"upstream", address.authority}};
+      targets_.emplace_back(
+          executor, address, options_, [this] { OnFitness(); }, fit.Add(labels), connections.Add(labels));
+    }
   }
 
-  void Start() override { asio::co_spawn(executor_, Watch(self()), asio::detached); }
+  void Start() override {
+    for (UpstreamTarget& target : targets_) target.Start();
+  }
 
   void Ask(Responder responder) override {
-    asio::co_spawn(executor_, Serve(self(), std::move(responder)), asio::detached);
+    exchanges_.push_back(std::make_unique<Exchange>(*this, std::move(responder)));
+    Exchange& exchange = *exchanges_.back();
+    exchange.index = exchanges_.size() - 1;
+    const Clock::time_point now = Clock::now();
+    exchange.end = now + TimeLeft(exchange.responder.request(), options_.timeout);
+    exchange.state_end = now + options_.connect_timeout;
+    exchange.responder.OnCancel([this, &exchange] { GiveUp(exchange); });
+    Try(exchange);
+    if (!sweeping_) SweepLater();
   }
 
   void Stop() override {
-    stopped_ = true;
     on_health_ = nullptr;
-    timer_.cancel();
-    for (Target& target : targets_) target.idle.clear();
+    sweeper_.cancel();
+    for (const auto& exchange : exchanges_) {
+      if (exchange->connection) exchange->connection->Close();
+    }
+    exchanges_.clear();
+    for (UpstreamTarget& target : targets_) target.Stop();
+  }
+
+  void OnConnected(Exchange& exchange, error_code error) {
+    exchange.target->NoteConnect(error);
+    if (!error) return Send(exchange);
+    Release(exchange, false);
+    exchange.tried |= BitOf(*exchange.target);
+    Try(exchange);
+  }
+
+  void OnResult(Exchange& exchange, ExchangeResult result) {
+    UpstreamTarget& target = *exchange.target;
+    Release(exchange, result.keep);
+    if (result.outcome == ExchangeOutcome::kStale && exchange.responder.request().retry_safe && !exchange.fresh) {
+      exchange.fresh = true;
+      return Try(exchange);
+    }
+    target.NoteResult(result.outcome == ExchangeOutcome::kAnswered, OthersFit(target));
+    switch (result.outcome) {
+      case ExchangeOutcome::kAnswered: return Answer(exchange, std::move(result.response));
+      case ExchangeOutcome::kTooLarge:
+        Count("too-large");
+        return Answer(exchange, PlainResponse(502, "The application's response is larger than " +
+                                                       std::to_string(options_.max_body_bytes) + " bytes."));
+      default:
+        Count("broken");
+        program::Log(program::LogLevel::kWarning, "no response from the application",
+                     {{"upstream", target.address().authority}, {"detail", std::string(result.problem)}});
+        return Answer(exchange, PlainResponse(502, "The application gave no complete response."));
+    }
   }
 
  private:
-  std::shared_ptr<HttpUpstream> self() { return std::static_pointer_cast<HttpUpstream>(shared_from_this()); }
-
-  static asio::awaitable<void> Serve(std::shared_ptr<HttpUpstream> self, Responder responder) {
-    const wire::Request& request = responder.request();
-    const auto end = Clock::now() + TimeLeft(request, self->options_.timeout);
-    wire::Response response = co_await self->Exchanged(request, end);
-    responder.Answer(std::move(response));
-  }
-
-  // Tries the addresses in turn until one takes the connection.
-  asio::awaitable<wire::Response> Exchanged(const wire::Request& request, Clock::time_point end) {
+  // The fit address with the fewest requests; where that is a tie, in turn. One that is not fit only when none is:
+  // it may have come back since it was looked at.
+  UpstreamTarget* Pick(std::uint64_t tried) {
+    UpstreamTarget* best = nullptr;
     const std::size_t first = next_++;
     for (std::size_t i = 0; i < targets_.size(); ++i) {
-      Target& target = targets_[(first + i) % targets_.size()];
-      if (!target.healthy && i + 1 < targets_.size()) continue;
-      for (bool fresh = false;; fresh = true) {
-        std::unique_ptr<UpstreamConnection> connection = fresh ? nullptr : TakeIdle(target);
-        if (!connection) connection = co_await Connect(target, end);
-        if (!connection) break;
-        connection->stream.expires_at(end);
-        const std::string_view host = HostFor(target, request);
-        Exchange exchange = co_await RunExchange(*connection, request, host, options_.max_body_bytes);
-        if (exchange.keep) Keep(target, std::move(connection));
-        if (exchange.outcome == ExchangeOutcome::kStale && request.retry_safe && !fresh) continue;
-        co_return Answer(std::move(exchange));
-      }
+      UpstreamTarget& each = targets_[(first + i) % targets_.size()];
+      if ((tried & BitOf(each)) != 0) continue;
+      const auto rank = [](const UpstreamTarget& target) { return std::pair(!target.is_fit(), target.in_use()); };
+      if (best == nullptr || rank(each) < rank(*best)) best = &each;
     }
-    Count(Clock::now() >= end ? "timeout" : "connect");
-    co_return PlainResponse(Clock::now() >= end ? 504 : 502, "The application cannot be reached.");
+    return best;
   }
 
-  std::string_view HostFor(const Target& target, const wire::Request& request) const {
-    if (!options_.host_header.empty()) return options_.host_header;
-    return request.authority.empty() ? target.address.authority : request.authority;
+  void Try(Exchange& exchange) {
+    UpstreamTarget* target = Pick(exchange.tried);
+    if (target == nullptr) {
+      exchange.state = Exchange::State::kNoAddress;
+      return;
+    }
+    exchange.target = target;
+    // What may be run only once is not sent where it might meet a connection that has just been closed.
+    const bool look = !exchange.responder.request().retry_safe;
+    exchange.connection = exchange.fresh ? nullptr : target->TakeResting(look);
+    if (exchange.connection) return Send(exchange);
+    exchange.state = Exchange::State::kConnecting;
+    exchange.state_end = Clock::now() + options_.connect_timeout;
+    exchange.connection = target->Connect(exchange);
   }
 
-  wire::Response Answer(Exchange exchange) {
-    switch (exchange.outcome) {
-      case ExchangeOutcome::kAnswered: return std::move(exchange.response);
-      case ExchangeOutcome::kTimeout:
-        Count("timeout");
-        return PlainResponse(504, "The application did not answer in time.");
-      case ExchangeOutcome::kTooLarge:
-        Count("too-large");
-        return PlainResponse(
-            502, "The application's response is larger than " + std::to_string(options_.max_body_bytes) + " bytes.");
-      default:
-        Count("broken");
-        program::Log(program::LogLevel::kWarning, "no response from the application", {{"detail", exchange.detail}});
-        return PlainResponse(502, "The application gave no complete response.");
+  void Send(Exchange& exchange) {
+    exchange.state = Exchange::State::kAsked;
+    const wire::Request& request = exchange.responder.request();
+    std::string_view host = request.authority.empty() ? exchange.target->address().authority : request.authority;
+    if (!options_.host_header.empty()) host = options_.host_header;
+    exchange.connection->Send(request, host, options_.max_body_bytes, exchange);
+  }
+
+  void Release(Exchange& exchange, bool keep) {
+    if (const auto connection = std::exchange(exchange.connection, nullptr)) {
+      exchange.target->GiveBack(connection, keep);
     }
+  }
+
+  Responder Remove(Exchange& exchange) {
+    Release(exchange, false);
+    Responder responder = std::move(exchange.responder);
+    const std::size_t index = exchange.index;
+    exchanges_.back()->index = index;
+    std::swap(exchanges_[index], exchanges_.back());
+    exchanges_.pop_back();
+    return responder;
+  }
+
+  // The answer may bring the next request in here.
+  void Answer(Exchange& exchange, wire::Response response) { Remove(exchange).AnswerHere(std::move(response)); }
+
+  void GiveUp(Exchange& exchange) {
+    Count("cancelled");
+    Answer(exchange, PlainResponse(502, "Nobody waits for the answer any more."));
+  }
+
+  void SweepLater() {
+    sweeping_ = true;
+    sweeper_.expires_after(kSweepPause);
+    sweeper_.async_wait([this, self = shared_from_this()](error_code error) {
+      if (error) return;
+      sweeping_ = false;
+      Sweep();
+      if (!exchanges_.empty() && !sweeping_) SweepLater();
+    });
+  }
+
+  // From the back: an exchange that ends is replaced by the last, which was looked at already.
+  void Sweep() {
+    const Clock::time_point now = Clock::now();
+    for (std::size_t i = exchanges_.size(); i-- > 0;) {
+      if (i < exchanges_.size()) SweepOne(*exchanges_[i], now);
+    }
+  }
+
+  void SweepOne(Exchange& exchange, Clock::time_point now) {
+    if (now >= exchange.end) {
+      Count("timeout");
+      if (exchange.state == Exchange::State::kAsked) exchange.target->NoteResult(false, OthersFit(*exchange.target));
+      return Answer(exchange, PlainResponse(504, "The application did not answer in time."));
+    }
+    if (exchange.state == Exchange::State::kConnecting && now >= exchange.state_end) {
+      exchange.connection->Close();
+      return OnConnected(exchange, asio::error::timed_out);
+    }
+    if (exchange.state != Exchange::State::kNoAddress) return;
+    if (any_fit_) {
+      exchange.tried = 0;
+      return Try(exchange);
+    }
+    if (now < exchange.state_end) return;
+    Count("connect");
+    Answer(exchange, PlainResponse(502, "The application cannot be reached."));
+  }
+
+  bool OthersFit(const UpstreamTarget& target) const {
+    return std::any_of(targets_.begin(), targets_.end(),
+                       [&](const UpstreamTarget& each) { return &each != &target && each.is_fit(); });
+  }
+
+  std::uint64_t BitOf(const UpstreamTarget& target) const {
+    const auto place =
+        std::find_if(targets_.begin(), targets_.end(), [&](const auto& each) { return &each == &target; });
+    return std::uint64_t{1} << (place - targets_.begin());
+  }
+
+  void OnFitness() {
+    const bool any = std::any_of(targets_.begin(), targets_.end(), [](const auto& each) { return each.is_fit(); });
+    if (any == any_fit_) return;
+    any_fit_ = any;
+    if (on_health_) on_health_(any);
   }
 
   void Count(const char* reason) { errors_.Add({{"reason", reason}}).Increment(); }
 
-  std::unique_ptr<UpstreamConnection> TakeIdle(Target& target) {
-    while (!target.idle.empty()) {
-      std::unique_ptr<UpstreamConnection> connection = std::move(target.idle.back());
-      target.idle.pop_back();
-      if (Clock::now() - connection->idle_since < options_.idle_timeout && IsUsable(*connection)) return connection;
-    }
-    return nullptr;
-  }
-
-  void Keep(Target& target, std::unique_ptr<UpstreamConnection> connection) {
-    if (stopped_ || target.idle.size() >= options_.max_idle) return;
-    connection->reused = true;
-    connection->idle_since = Clock::now();
-    connection->stream.expires_never();
-    target.idle.push_back(std::move(connection));
-  }
-
-  asio::awaitable<std::unique_ptr<UpstreamConnection>> Connect(Target& target, Clock::time_point end) {
-    beast::error_code error;
-    tcp::resolver resolver(executor_);
-    const auto addresses = co_await resolver.async_resolve(target.address.host, target.address.port,
-                                                           asio::redirect_error(asio::use_awaitable, error));
-    auto connection = std::make_unique<UpstreamConnection>(executor_);
-    if (!error) {
-      connection->stream.expires_at(std::min(end, Clock::now() + options_.connect_timeout));
-      co_await connection->stream.async_connect(addresses, asio::redirect_error(asio::use_awaitable, error));
-    }
-    if (error) {
-      if (++target.failures >= kFailuresToUnhealthy) SetHealth(target, false, error.message());
-      co_return nullptr;
-    }
-    target.failures = 0;
-    connection->stream.socket().set_option(tcp::no_delay(true), error);
-    co_return std::move(connection);
-  }
-
-  // Looks each second at the addresses that are down, and with a health path at all of them.
-  static asio::awaitable<void> Watch(std::shared_ptr<HttpUpstream> self) {
-    while (!self->stopped_) {
-      for (Target& target : self->targets_) {
-        if (target.healthy && self->options_.health_path.empty()) continue;
-        const std::string problem = co_await self->Probe(target);
-        if (!self->stopped_) self->SetHealth(target, problem.empty(), problem);
-      }
-      beast::error_code error;
-      self->timer_.expires_after(kHealthInterval);
-      if (!self->stopped_) co_await self->timer_.async_wait(asio::redirect_error(asio::use_awaitable, error));
-    }
-  }
-
-  // What is wrong with the address; empty when nothing is.
-  asio::awaitable<std::string> Probe(Target& target) {
-    const auto end = Clock::now() + options_.connect_timeout;
-    std::unique_ptr<UpstreamConnection> connection = co_await Connect(target, end);
-    if (!connection) co_return "cannot be connected to";
-    if (options_.health_path.empty()) co_return "";
-    wire::Request request;
-    request.method = "GET";
-    request.target = options_.health_path;
-    connection->stream.expires_at(end);
-    const std::string_view host = HostFor(target, request);
-    const Exchange exchange = co_await RunExchange(*connection, request, host, options_.max_body_bytes);
-    if (exchange.outcome != ExchangeOutcome::kAnswered) co_return "gives no response to " + options_.health_path;
-    if (exchange.response.status < 400) co_return "";
-    co_return "answers " + std::to_string(exchange.response.status) + " to " + options_.health_path;
-  }
-
-  void SetHealth(Target& target, bool healthy, const std::string& why) {
-    if (healthy) target.failures = 0;
-    if (target.healthy != healthy) {
-      program::Log(healthy ? program::LogLevel::kInfo : program::LogLevel::kWarning,
-                   healthy ? "the application can be reached" : "the application cannot be reached",
-                   {{"upstream", target.address.authority}, {"detail", why}});
-    }
-    target.healthy = healthy;
-    const bool any = std::any_of(targets_.begin(), targets_.end(), [](const Target& each) { return each.healthy; });
-    if (any == any_healthy_) return;
-    any_healthy_ = any;
-    if (on_health_) on_health_(any);
-  }
-
-  asio::any_io_executor executor_;
   UpstreamOptions options_;
   std::function<void(bool)> on_health_;
-  asio::steady_timer timer_;
+  asio::steady_timer sweeper_;
+  bool sweeping_ = false;
   prometheus::Family<prometheus::Counter>& errors_;
-  std::deque<Target> targets_;
+  std::deque<UpstreamTarget> targets_;
+  std::vector<std::unique_ptr<Exchange>> exchanges_;
   std::size_t next_ = 0;
-  bool any_healthy_ = false;
-  bool stopped_ = false;
+  bool any_fit_ = false;
 };
+
+void Exchange::OnConnected(UpstreamConnection& /*connection*/, error_code error) {
+  upstream_.OnConnected(*this, error);
+}
+
+void Exchange::OnResult(UpstreamConnection& /*connection*/, ExchangeResult result) {
+  upstream_.OnResult(*this, std::move(result));
+}
 
 }  // namespace
 
 std::shared_ptr<Upstream> Upstream::Make(boost::asio::any_io_executor executor, UpstreamOptions options,
                                          std::function<void(bool)> on_health, prometheus::Registry& registry) {
-  return std::make_shared<HttpUpstream>(std::move(executor), std::move(options), std::move(on_health), registry);
+  return std::make_shared<HttpUpstream>(executor, std::move(options), std::move(on_health), registry);
 }
 
 }  // namespace warren::worker
