@@ -88,7 +88,8 @@ class LoggingBackend:
                 connection.shutdown(socket.SHUT_RDWR)
             return not self.answer_ends
         body = b"" if logged.method == b"HEAD" else logged.body
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Target: %s\r\n\r\n%s" % (len(body), logged.target[:200], body))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nX-Target: %s\r\n\r\n%s" % (len(body),
+            logged.target[:200], body))
         return not logged.problems
 
 

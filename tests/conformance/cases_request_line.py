@@ -43,7 +43,8 @@ VERSIONS = [
     ok("a higher minor version is read as HTTP/1.1", "RFC 9110 2.5", request(version=b"HTTP/1.2"), Seen(),
        rfc_allows=(505,)),
     refused("a higher minor version needs Host too", "RFC 9112 3.2", request(host=None, version=b"HTTP/1.9")),
-    refused("HTTP/2.0 in the syntax of HTTP/1", "RFC 9110 15.6.6", request(version=b"HTTP/2.0"), 505, rfc_allows=(400,)),
+    refused("HTTP/2.0 in the syntax of HTTP/1", "RFC 9110 15.6.6", request(version=b"HTTP/2.0"), 505,
+            rfc_allows=(400,)),
     refused("the preface of HTTP/2", "RFC 9113 3.4", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, rfc_allows=(400,)),
     refused("HTTP/0.9 named in the request line", "RFC 9112 2.3", request(version=b"HTTP/0.9"), 505, rfc_allows=(400,)),
     refused("HTTP/3.0", "RFC 9110 15.6.6", request(version=b"HTTP/3.0"), 505, rfc_allows=(400,)),
@@ -79,7 +80,8 @@ TARGETS = [
     refused("* is for OPTIONS alone", "RFC 9112 3.2.4", request(target=b"*")),
     refused("* with something behind it", "RFC 9112 3.2.4", request(b"OPTIONS", b"*/x")),
     refused("absolute form without a host", "RFC 9110 4.2.1", request(target=b"http:///x")),
-    refused("absolute form with user information", "RFC 9110 4.2.4", request(target=b"http://u:p@a/x"), rfc_allows=(200,)),
+    refused("absolute form with user information", "RFC 9110 4.2.4", request(target=b"http://u:p@a/x"),
+            rfc_allows=(200,)),
     refused("absolute form of another scheme", "RFC 9112 3.2.2", request(target=b"ftp://a/x"), rfc_allows=(200, 421)),
     refused("a target that begins without a slash", "RFC 9112 3.2", request(target=b"x/y")),
     refused("a fragment in the target", "RFC 9112 3.2", request(target=b"/x#y"), rfc_allows=(200,)),
@@ -87,16 +89,19 @@ TARGETS = [
     refused("a control byte in the target", "RFC 9112 3.2", request(target=b"/\x01")),
     refused("DEL in the target", "RFC 9112 3.2", request(target=b"/\x7f")),
     refused("a NUL in the target", "RFC 9112 3.2", request(target=b"/\0")),
-    refused("CONNECT is for a tunnel, which this is not", "RFC 9110 9.3.6", request(b"CONNECT", b"a:80", host=b"a:80"), 501,
+    refused("CONNECT is for a tunnel, which this is not", "RFC 9110 9.3.6", request(b"CONNECT", b"a:80", host=b"a:80"),
+            501,
             rfc_allows=(400, 405)),
-    refused("CONNECT with an origin-form target", "RFC 9112 3.2.3", request(b"CONNECT", b"/"), {400, 501}, rfc_allows=(405,)),
+    refused("CONNECT with an origin-form target", "RFC 9112 3.2.3", request(b"CONNECT", b"/"), {400, 501},
+            rfc_allows=(405,)),
     refused("authority form for GET", "RFC 9112 3.2.3", request(target=b"a:80")),
 ]
 
 HOSTS = [
     ok("Host with a port reaches the back end as it is", "RFC 9110 7.2", request(host=b"Shop.Example:8080"),
        Seen(fields=((b"host", (b"Shop.Example:8080",)),)), product=True),
-    ok("Host with an IPv6 address", "RFC 3986 3.2.2", request(host=b"[::1]:80"), Seen(fields=((b"host", (b"[::1]:80",)),)),
+    ok("Host with an IPv6 address", "RFC 3986 3.2.2", request(host=b"[::1]:80"),
+       Seen(fields=((b"host", (b"[::1]:80",)),)),
        product=True),
     ok("an empty Host is legal", "RFC 9110 7.2", b"GET / HTTP/1.1\r\nHost:\r\n\r\n", Seen(), rfc_allows=(400,)),
     ok("Host as the last field", "RFC 9110 7.2", b"GET / HTTP/1.1\r\nX: 1\r\nHost: a\r\n\r\n", Seen()),
@@ -115,7 +120,8 @@ HOSTS = [
     refused("a bracket that is not closed", "RFC 9112 3.2", request(host=b"[::1")),
     refused("a high byte in Host", "RFC 9112 3.2", request(host=b"\xe9.example")),
     refused("a space before the colon of Host", "RFC 9112 5.1", b"GET / HTTP/1.1\r\nHost : a\r\n\r\n"),
-    Case("a bad Host is refused also when the target wins over it", "RFC 9112 3.2", request(target=b"http://a/", host=b"b c")),
+    Case("a bad Host is refused also when the target wins over it", "RFC 9112 3.2",
+         request(target=b"http://a/", host=b"b c")),
 ]
 
 AREAS = {"request line": REQUEST_LINE, "version": VERSIONS, "target": TARGETS, "host": HOSTS}

@@ -10,7 +10,8 @@ from support.amqp import parameters
 
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,255}")
-NEVER = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length",
+NEVER = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "host",
+         "content-length",
          "expect", "http2-settings"}
 ALWAYS = {"via", "x-forwarded-for", "x-forwarded-proto", "x-request-id", "traceparent"}
 
@@ -22,7 +23,8 @@ class Tap:
         self.messages = []
         self.connection = pika.BlockingConnection(parameters(address))
         channel = self.connection.channel()
-        channel.basic_consume(queue, lambda _c, _m, properties, body: self.messages.append((properties, body)), auto_ack=True)
+        channel.basic_consume(queue, lambda _c, _m, properties, body: self.messages.append((properties, body)),
+                              auto_ack=True)
         self.thread = threading.Thread(target=self._run, args=(channel,), daemon=True)
         self.thread.start()
 
@@ -68,5 +70,6 @@ def complaints(message):
     demand(ALWAYS <= set(fields), "a field of the proxy's is missing")
     for name, values in fields.items():
         demand(NAME.fullmatch(name), f"name {name!r}")
-        demand(isinstance(values, list) and not any(re.search(rb"[\r\n\0]", as_bytes(value)) for value in values), f"values of {name}")
+        demand(isinstance(values, list) and not any(re.search(rb"[\r\n\0]", as_bytes(value)) for value in values),
+               f"values of {name}")
     return wrong

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 
 from case import CLOSED, END, KEPT, RESET, EITHER, Await, Dribble, Wait
 
-ANSWER_S = 12  # Longest wait for one answer.
-CLOSE_S = 4  # Longest wait for the end of the connection.
 CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]+)[^\r\n]*\r\n")
 QUIET_S = 0.05  # Nothing more is expected: a look whether something comes all the same.
 
@@ -69,7 +67,7 @@ class Client:
         with self._changed:
             return self._changed.wait_for(predicate, timeout)
 
-    def wait_answers(self, count, timeout=ANSWER_S):
+    def wait_answers(self, count, timeout=10):
         """Until so many answers, or the end."""
         return self.wait(lambda: self.ended or len(self.answers()[0]) >= count, timeout)
 
@@ -153,12 +151,12 @@ def variants(case):
 
 
 def play(case, pieces, front):
-    """One run of a case. `front` has port(name), probe() and backend; see stand.py."""
+    """One run of a case. `front` is a Front of stand.py."""
     observed = Observed()
     client = Client(front.port(case.front), case.head)
     try:
         client.play(pieces)
-        _take_answers(case, client, observed)
+        _take_answers(case, client, observed, front)
         _look_at_the_end(case, client, observed, front)
     finally:
         client.close()
@@ -166,10 +164,10 @@ def play(case, pieces, front):
     return observed
 
 
-def _take_answers(case, client, observed):
+def _take_answers(case, client, observed, front):
     if RESET in case.pieces():
         return
-    client.wait_answers(1 if case.want is None else len(case.want))
+    client.wait_answers(1 if case.want is None else len(case.want), front.answer_s)
     observed.statuses, problem = client.answers()
     observed.raw = client.received
     if problem and not (case.want is None or case.after == EITHER):
@@ -183,11 +181,11 @@ def _look_at_the_end(case, client, observed, front):
         already = len(observed.statuses)
         with contextlib.suppress(OSError):
             client.socket.sendall(front.probe_request())
-        client.wait_answers(already + 1, ANSWER_S)
+        client.wait_answers(already + 1, front.answer_s)
         statuses, _ = client.answers()
         observed.kept = len(statuses) == already + 1 and statuses[-1] == 200 and not client.reset
     elif case.after == CLOSED:
-        client.wait(lambda: client.ended, CLOSE_S)
+        client.wait(lambda: client.ended, front.close_s)
     else:
         client.wait(lambda: client.ended, QUIET_S)
     observed.closed = client.ended
@@ -203,7 +201,8 @@ def check(case, observed):
     wrong = list(observed.problems)
     if case.want is not None:
         allowed = [{one} if isinstance(one, int) else set(one) for one in case.want]
-        if len(observed.statuses) != len(allowed) or any(got not in may for got, may in zip(observed.statuses, allowed)):
+        if len(observed.statuses) != len(allowed) or any(got not in may for got,
+                                                         may in zip(observed.statuses, allowed)):
             wrong.append(f"answers {observed.statuses}, wanted {list(case.want)}")
     if case.after == KEPT and not observed.kept:
         wrong.append("the connection did not stay")
@@ -218,7 +217,8 @@ def check(case, observed):
 def check_seen(case, logged):
     """Compares what the back end got. Requests of one client may reach it in any order."""
     if len(logged) != len(case.seen):
-        return [f"{len(logged)} requests reached the back end, wanted {len(case.seen)}: {[one.line[:80] for one in logged]}"]
+        lines = [one.line[:80] for one in logged]
+        return [f"{len(logged)} requests reached the back end, wanted {len(case.seen)}: {lines}"]
     wrong, left = [], list(logged)
     for expected in case.seen:
         complaints = [_difference(expected, one) for one in left]
@@ -235,7 +235,8 @@ def _difference(expected, logged):
     if logged.target != expected.target:
         wrong += [f"target {logged.target[:80]!r} in place of {expected.target[:80]!r}"] * 3
     if expected.body is not None and logged.body != expected.body:
-        wrong.append(f"body {logged.body[:60]!r} ({len(logged.body)}) in place of {expected.body[:60]!r} ({len(expected.body)})")
+        wrong.append(f"a body of {len(logged.body)} bytes, {logged.body[:60]!r}, in place of {len(expected.body)}, "
+                     f"{expected.body[:60]!r}")
     for name, values in expected.fields:
         got = tuple(logged.values(name))
         if not (not got if values is None else len(got) == len(values) and all(map(_matches, values, got))):

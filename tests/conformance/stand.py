@@ -16,7 +16,8 @@ EXCHANGE = "shard.web"
 SHARD = f"stream: {EXCHANGE} - test - 0"
 COPY = "copies"
 SETTLE_S = 5
-TIGHT = ["--header-timeout", "800ms", "--body-timeout", "800ms", "--idle-timeout", "900ms", "--max-body-bytes", "256KiB"]
+TIGHT = ["--header-timeout", "800ms", "--body-timeout", "800ms", "--idle-timeout", "900ms", "--max-body-bytes",
+         "256KiB"]
 
 
 def declare(address):
@@ -34,6 +35,8 @@ def declare(address):
 
 class Front:
     """A front end of any make in front of the back end. `ports` by name of the set-up."""
+
+    answer_s, close_s = 3, 2  # Longest waits for an answer, and for the end of a connection.
 
     def __init__(self, name, ports, backend):
         self.name, self.ports, self.backend = name, ports, backend
@@ -54,6 +57,10 @@ class Front:
         self.backend.answer, self.backend.answer_ends = case.answer, case.answer_ends
         self.backend.requests.clear()
 
+    def close(self):
+        """Ends what belongs to it."""
+        self.backend.close()
+
     def settle(self, expected, _case):
         """Waits for what is on its way; returns what the back end has logged since, which is cleared."""
         end = time.monotonic() + 1
@@ -68,8 +75,10 @@ class Front:
 class Warren(Front):
     """The proxy, with the copies of what it published."""
 
+    answer_s, close_s = 12, 6
+
     def __init__(self, programs, cluster):
-        super().__init__("warren", {}, LoggingBackend())
+        super().__init__("Warren", {}, LoggingBackend())
         declare(cluster.amqp[0])
         self.proxies = {"usual": programs.proxy(cluster, EXCHANGE), "tight": programs.proxy(cluster, EXCHANGE, *TIGHT)}
         self.ports = {name: proxy.port for name, proxy in self.proxies.items()}
@@ -93,7 +102,8 @@ class Warren(Front):
         new = self.tap.messages[self._looked_at:]
         self._looked_at += len(new)
         self.published = [one for one in new if not target_of(one).startswith(PROBE)]
-        wait_until(lambda: len(self.backend.requests) >= len(self.published), SETTLE_S, "what was published reaches the back end", 0.002)
+        wait_until(lambda: len(self.backend.requests) >= len(self.published), SETTLE_S,
+                   "what was published reaches the back end", 0.002)
         seen = list(self.backend.requests)
         self.backend.requests.clear()
         return seen
@@ -101,4 +111,4 @@ class Warren(Front):
     def close(self):
         """Ends what is no program."""
         self.tap.close()
-        self.backend.close()
+        super().close()
