@@ -47,6 +47,7 @@ class Exchange final : public UpstreamConnection::User {
   enum class State { kConnecting, kAsked, kNoAddress } state = State::kNoAddress;
   std::uint64_t tried = 0;  // Addresses that took no connection, as bits.
   bool fresh = false;       // Only a new connection will do.
+  bool elsewhere = false;   // An application broke off, and another one is asked.
   UpstreamTarget* target = nullptr;
   std::shared_ptr<UpstreamConnection> connection;
 
@@ -121,7 +122,13 @@ class HttpUpstream final : public Upstream {
       exchange.fresh = true;
       return Try(exchange);
     }
-    target.NoteResult(result.outcome == ExchangeOutcome::kAnswered, OthersFit(target));
+    const bool others = OthersFit(target);
+    target.NoteResult(result.outcome == ExchangeOutcome::kAnswered, others);
+    if (result.outcome == ExchangeOutcome::kBroken && exchange.responder.request().retry_safe && others &&
+        !std::exchange(exchange.elsewhere, true)) {
+      exchange.tried |= BitOf(target);
+      return Try(exchange);
+    }
     switch (result.outcome) {
       case ExchangeOutcome::kAnswered: return Answer(exchange, std::move(result.response));
       case ExchangeOutcome::kTooLarge:
