@@ -7,9 +7,11 @@ connection, anything else to read the next request from it. It may be replaced a
 import contextlib
 import socket
 import threading
+import time
 from dataclasses import dataclass
 
 CLOSE = "close"
+EARLY_S = 15
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -49,14 +51,16 @@ def always(response, then=None):
 
 
 class RawBackend:
-    """Serves on a free port until close()."""
+    """Serves on a free port, or on `port`, until close(). `early` is sent as soon as a connection says anything; what it
+    says is then left unread."""
 
-    def __init__(self, script=always(OK)):
+    def __init__(self, script=always(OK), port=0):
         self.script = script
+        self.early = None
         self.requests = []
         self.connections = 0
         self._open = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=128)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -64,12 +68,22 @@ class RawBackend:
         """How often a path was asked for."""
         return sum(request.path == path for request in self.requests)
 
+    def open_connections(self):
+        """How many there are now."""
+        return len(self._open)
+
+    def stop_listening(self):
+        """New connections are refused; those that are open go on."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
     def close(self):
         """Stops listening and cuts every connection."""
-        for each in [self._listener, *list(self._open)]:
+        self.stop_listening()
+        for each in list(self._open):
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
 
     def _accept(self):
         while True:
@@ -84,6 +98,10 @@ class RawBackend:
 
     def _serve(self, connection, number):
         with contextlib.suppress(OSError), connection:
+            if self.early and connection.recv(1, socket.MSG_PEEK):
+                connection.sendall(self.early)
+                time.sleep(EARLY_S)
+                return
             reader = connection.makefile("rb")
             while request := _read(reader, number):
                 self.requests.append(request)
