@@ -152,7 +152,8 @@ def test_what_is_shed_is_counted_by_reason(cluster, programs):
     shed = "warren_proxy_shed_total"
     with Connection(proxy.port) as first, Connection(proxy.port) as second, Connection(proxy.port) as third:
         first.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\na")
-        wait_until(lambda: second.request("GET", "/").status == 503, 10, "the only request is taken")
+        wait_until(lambda: proxy.metric("warren_proxy_bytes_in_flight") > 0, 10, "the only request is taken")
+        assert second.request("GET", "/").status == 503
         assert proxy.metric(shed, reason="requests") == 1
         first.send(b"b")
         assert first.read().status == 200
