@@ -17,6 +17,7 @@ run=(rabbitmq-server python3 procps)
 test=(
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
   prometheus python3-pytest python3-pika python3-requests curl jq man-db shellcheck
+  puma nodejs gunicorn
 )
 fuzz=(clang-14 libclang-rt-14-dev)
 bench=(nginx-light haproxy mongrel2-core libzmq3-dev linux-perf)
