@@ -1,5 +1,4 @@
 // A session's outgoing half: answers in order, and the ways a connection ends; see session.h.
-#include <array>
 #include <boost/asio/write.hpp>
 
 #include "proxy/http/forward.h"
@@ -15,6 +14,15 @@ constexpr Milliseconds kLinger{2'000};
 std::int64_t Microseconds(Clock::duration duration) {
   return std::chrono::duration_cast<std::chrono::microseconds>(duration).count();
 }
+
+/// A view of a session's buffers: what is written is copied as often as Asio likes.
+struct Buffers {
+  using value_type = boost::asio::const_buffer;
+  using const_iterator = const boost::asio::const_buffer*;
+  const_iterator first, last;
+  const_iterator begin() const { return first; }
+  const_iterator end() const { return last; }
+};
 
 }  // namespace
 
@@ -67,6 +75,8 @@ void Session::OnAnswer(std::uint64_t tag, Outcome&& outcome) {
     exchange.keep_alive = false;
     last_seen_ = true;
   }
+  host_.limits.bytes.Give(exchange.charged_bytes);  // The request itself is gone.
+  exchange.charged_bytes = 0;
   if (auto* response = std::get_if<wire::Response>(&outcome.answer)) {
     AnswerWith(exchange, std::move(*response));
   } else {
@@ -78,13 +88,12 @@ void Session::OnAnswer(std::uint64_t tag, Outcome&& outcome) {
 void Session::Flush() {
   ready_ = false;
   if (closed_ || write_pending_) return;
-  std::array<boost::asio::const_buffer, 2 * (2 * kMaxPipeline)> buffers;
-  std::size_t count = 0;
+  write_buffers_.clear();
   writing_ = 0;
   for (Exchange& exchange : exchanges_) {
     if (!exchange.ready || writing_ == 2 * kMaxPipeline) break;
-    buffers[count++] = boost::asio::buffer(exchange.head);
-    if (!exchange.body.empty()) buffers[count++] = boost::asio::buffer(exchange.body);
+    write_buffers_.push_back(boost::asio::buffer(exchange.head));
+    if (!exchange.body.empty()) write_buffers_.push_back(boost::asio::buffer(exchange.body));
     ++writing_;
     if (exchange.close) break;
   }
@@ -99,8 +108,8 @@ void Session::Flush() {
     }
     return error ? 0 : kWriteStepBytes;
   };
-  std::vector<boost::asio::const_buffer> sequence(buffers.begin(), buffers.begin() + static_cast<long>(count));
-  boost::asio::async_write(socket_, std::move(sequence), on_progress,
+  const auto* const first = write_buffers_.data();
+  boost::asio::async_write(socket_, Buffers{first, first + write_buffers_.size()}, on_progress,
                            [this, self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
                              write_pending_ = false;
                              OnWritten(error);
