@@ -1,8 +1,10 @@
 """warren-proxy on a real broker, with workers in pika that answer as told, and with warren-worker."""
 
+import contextlib
 import hashlib
 import os
 import signal
+import socket
 import time
 
 import pika
@@ -158,7 +160,7 @@ def test_answers_503_when_no_shard_is_bound_or_no_exchange_there(cluster, clean,
         connection.channel().exchange_delete(EXCHANGE)
     assert http_client.request(proxy.port, "GET", "/").status == 503
     declare(cluster)
-    worker_now = PikaWorker(cluster.amqp[0], echo)
+    worker_now = PikaWorker(cluster.amqp[0], SHARDS, echo)
     http_client.wait_serving(proxy.port)
     worker_now.close()
 
@@ -176,7 +178,7 @@ def test_takes_its_connections_up_again(shards, programs, worker):
     worker()
     assert http_client.request(proxy.port, "GET", "/").status == 200
     shards.ctl(0, "close_all_connections", "test")
-    replacement = PikaWorker(shards.amqp[0], echo)
+    replacement = PikaWorker(shards.amqp[0], SHARDS, echo)
     wait_until(lambda: http_client.request(proxy.port, "GET", "/", timeout=5).status == 200, 20, "it serves again")
     assert proxy.metric("warren_proxy_reconnects_total") >= 1
     replacement.close()
@@ -203,6 +205,30 @@ def test_limits_requests_in_flight(shards, programs):
     with http_client.Connection(proxy.port) as client:
         client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3)
         assert [client.read().status for _ in range(3)] == [504, 504, 503]
+
+
+def test_ends_clients_that_take_an_answer_too_slowly(shards, programs, worker):
+    proxy = programs.proxy(shards, EXCHANGE, "--body-timeout", "500ms")
+    worker(lambda headers, body: (response(), b"x" * 16 * 1024 * 1024))
+    with http_client.Connection(proxy.port) as client:
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        with pytest.raises(ConnectionResetError):  # Some bytes all the time, but far from 16 KiB in half a second.
+            for _ in range(200):
+                assert client.socket.recv(1024)
+                time.sleep(0.05)
+    wait_until(lambda: proxy.metric("warren_proxy_bytes_in_flight") == 0, 10, "the answer's memory is free")
+
+
+def test_charges_bodies_as_they_arrive_and_not_as_announced(shards, programs, worker):
+    proxy = programs.proxy(shards, EXCHANGE, "--max-bytes", "1MiB", "--max-body-bytes", "600KiB")
+    worker()
+    announced = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 600000\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):  # Twelve times the memory, were it taken at their word.
+            stack.enter_context(http_client.Connection(proxy.port)).send(announced + b"x" * 10)
+        assert http_client.request(proxy.port, "POST", "/", body=b"y" * 500_000).status == 200
+    wait_until(lambda: proxy.metric("warren_proxy_bytes_in_flight") == 0, 10, "nothing stays charged")
 
 
 def test_survives_clients_that_send_rubbish_or_go_away(shards, programs, worker):
