@@ -53,7 +53,8 @@ class Case:
     index) to HEAD. `shows` and `hides` are regular expressions over all bytes of the answers, without case, with `^`
     at each line. `answer` are the bytes that the back end answers with; by default it echoes the body with 200.
     `answer_ends`: the back end closes the connection behind it.
-    `rfc_allows`: outcomes that the RFC permits as well, for front ends of another make. `product`: a promise of
+    `rfc_allows`: statuses that the RFC permits as well, for front ends of another make; "closed": the end without
+    an answer, "silent": nothing at all. `product`: a promise of
     Warren's alone, which others are not held to. `not_2xx`: how many requests are run without a 2xx for the client.
     `own_2xx`: how many 2xx come from the front end itself. `split`: sent anew in two pieces for every offset."""
     name: str
