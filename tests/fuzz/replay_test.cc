@@ -42,7 +42,7 @@ TEST_P(Corpus, BreaksNoRule) {
 INSTANTIATE_TEST_SUITE_P(Fuzz, Corpus,
                          testing::Values(Case{"http_edge", HttpEdge}, Case{"session", Session},
                                          Case{"wire_decode", WireDecode}, Case{"amqp_client", AmqpClient},
-                                         Case{"dispatcher", Dispatcher}),
+                                         Case{"upstream_response", UpstreamResponse}, Case{"dispatcher", Dispatcher}),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace

@@ -14,7 +14,7 @@ if [[ ! $seconds =~ ^[1-9][0-9]*$ ]]; then
 fi
 shift || true
 fuzzers=("$@")
-[[ ${#fuzzers[@]} -gt 0 ]] || fuzzers=(http_edge session wire_decode amqp_client dispatcher)
+[[ ${#fuzzers[@]} -gt 0 ]] || fuzzers=(http_edge session wire_decode upstream_response amqp_client dispatcher)
 
 for tool in clang++-14 cmake ninja; do
   if ! command -v "$tool" >/dev/null; then
@@ -32,7 +32,7 @@ cmake --build "$build" --target "${fuzzers[@]/#/fuzz_}"
 run_one() {
   local name=$1 dictionary=()
   case $name in
-    http_edge | session) dictionary=("-dict=$root/tests/fuzz/http.dict") ;;
+    http_edge | session | upstream_response) dictionary=("-dict=$root/tests/fuzz/http.dict") ;;
     wire_decode | amqp_client) dictionary=("-dict=$root/tests/fuzz/amqp.dict") ;;
   esac
   mkdir -p "$build/corpus/$name"

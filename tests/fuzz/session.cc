@@ -39,6 +39,7 @@ std::vector<Asked> ReadAll(std::string_view bytes, const wire::HeadLimits& limit
     if (!wire::ParseHead(bytes.substr(0, *end), limits, head)) return all;
     bytes.remove_prefix(*end);
     Asked asked{std::string(head.method), std::string(head.path), {}, head.expect_continue};
+    if (asked.path[0] == '?') asked.path.insert(0, "/");  // http://host?query (RFC 9110 section 4.2.3)
     if (head.framing == wire::Framing::kChunked) {
       wire::ChunkReader reader(kMaxBody);
       const auto took = reader.Feed(bytes, asked.body);
