@@ -7,6 +7,35 @@ namespace warren::worker {
 
 using program::OptionKind;
 
+namespace {
+
+void AddUpstreamOptions(program::OptionSet& set) {
+  set.Add({.name = "upstream-timeout",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "30s",
+           .help = "Longest wait for the application's response to one request."});
+  set.Add({.name = "upstream-idle-timeout",
+           .kind = OptionKind::kDuration,
+           .placeholder = "DURATION",
+           .default_value = "4s",
+           .help = "A connection to the application that is unused for longer is closed: keep it below the time "
+                   "after which the application closes it."});
+  set.Add({.name = "max-body-bytes",
+           .kind = OptionKind::kSize,
+           .placeholder = "SIZE",
+           .default_value = "16MiB",
+           .help = "Longest response body; a longer one is answered 502."});
+  set.Add({.name = "host-header",
+           .placeholder = "HOST",
+           .help = "Host field for the application, instead of the one the client sent."});
+  set.Add({.name = "health-path",
+           .placeholder = "PATH",
+           .help = "Asked with GET each second; below 400 is healthy. Without it, connecting is enough."});
+}
+
+}  // namespace
+
 program::OptionSet MakeOptionSet() {
   program::OptionSet set(
       "warren-worker", "--stream EXCHANGE --upstream URL [OPTIONS]",
@@ -18,7 +47,7 @@ program::OptionSet MakeOptionSet() {
   set.Add({.name = "upstream",
            .kind = OptionKind::kHttpUrl,
            .placeholder = "URL",
-           .help = "The application, as http://HOST:PORT; asked in turn when given more than once.",
+           .help = "The application, as http://HOST:PORT; repeatable: the one with the fewest requests is asked.",
            .repeatable = true,
            .required = true});
   set.Add({.name = "concurrency",
@@ -55,28 +84,7 @@ program::OptionSet MakeOptionSet() {
            .placeholder = "DURATION",
            .default_value = "30s",
            .help = "Longest wait for requests under way after the first SIGTERM."});
-  set.Add({.name = "upstream-timeout",
-           .kind = OptionKind::kDuration,
-           .placeholder = "DURATION",
-           .default_value = "30s",
-           .help = "Longest wait for the application's response to one request."});
-  set.Add({.name = "upstream-idle-timeout",
-           .kind = OptionKind::kDuration,
-           .placeholder = "DURATION",
-           .default_value = "4s",
-           .help = "A connection to the application that is unused for longer is closed: keep it below the time "
-                   "after which the application closes it."});
-  set.Add({.name = "max-body-bytes",
-           .kind = OptionKind::kSize,
-           .placeholder = "SIZE",
-           .default_value = "16MiB",
-           .help = "Longest response body; a longer one is answered 502."});
-  set.Add({.name = "host-header",
-           .placeholder = "HOST",
-           .help = "Host field for the application, instead of the one the client sent."});
-  set.Add({.name = "health-path",
-           .placeholder = "PATH",
-           .help = "Asked with GET each second; below 400 is healthy. Without it, connecting is enough."});
+  AddUpstreamOptions(set);
   return set;
 }
 

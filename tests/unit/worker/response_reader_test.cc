@@ -22,7 +22,8 @@ ResponseReader Read(std::string_view bytes, bool to_head = false) {
 TEST(ResponseReader, ReadsTheSameWhateverPiecesItCameIn) {
   const std::string text =
       "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-      "HTTP/1.1 200 OK\r\nX-A:  1 \r\nTransfer-Encoding: chunked\r\nx-a: 2\r\n\r\n3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nT: 1\r\n\r\n";
+      "HTTP/1.1 200 OK\r\nX-A:  1 \r\nTransfer-Encoding: chunked\r\nx-a: 2\r\n\r\n"
+      "3\r\nabc\r\n1;x=y\r\nd\r\n0\r\nT: 1\r\n\r\n";
   for (std::size_t piece = 1; piece <= text.size(); ++piece) {
     ResponseReader reader;
     reader.Begin(false, kMaxBody);
