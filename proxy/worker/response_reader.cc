@@ -20,6 +20,12 @@ std::string_view Trim(std::string_view text) {
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
+// Fields that were read for what they mean as soon as their line was there: more behind them would be missed.
+bool IsFraming(std::string_view name) {
+  return wire::EqualNames(name, "content-length") || wire::EqualNames(name, "transfer-encoding") ||
+         wire::EqualNames(name, "connection");
+}
+
 std::optional<std::uint64_t> ReadLength(std::string_view text) {
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -118,12 +124,14 @@ bool ResponseReader::ReadStatusLine(std::string_view line) {
     return false;
   }
   keep_alive_ = line[7] != '0';
+  closes_ = false;
   return true;
 }
 
 bool ResponseReader::ReadField(std::string_view line) {
   if (line.front() == ' ' || line.front() == '\t') {  // obs-fold becomes a space (RFC 9112 5.2).
     if (response_.fields.empty()) return Fail("the first field line begins with space"), false;
+    if (IsFraming(response_.fields.back().name)) return Fail("a field about framing is folded"), false;
     response_.fields.back().value.append(" ").append(Trim(line));
     return true;
   }
@@ -152,7 +160,7 @@ bool ResponseReader::ReadFraming(const wire::Field& field) {
 
 void ResponseReader::ReadConnection(std::string_view value) {
   const wire::Fields field = {{"connection", std::string(value)}};
-  if (wire::ListHas(field, "connection", "close")) keep_alive_ = false;
+  if (wire::ListHas(field, "connection", "close")) closes_ = true;  // Whatever else is said (RFC 9112 9.3).
   if (wire::ListHas(field, "connection", "keep-alive")) keep_alive_ = true;
 }
 
@@ -163,6 +171,7 @@ void ResponseReader::FinishHead() {
     if (++interim_ > kMaxInterimResponses) Fail("too many interim responses");
     return;
   }
+  keep_alive_ = keep_alive_ && !closes_;
   if (chunked_ && length_) return Fail("it has Content-Length and Transfer-Encoding");
   const bool bodiless = to_head_ || status == 204 || status == 304;
   wire::StripHopByHop(response_.fields);

@@ -55,7 +55,7 @@ class ResponseReader {
   std::uint64_t max_body_bytes_ = 0;
   int interim_ = 0;
   bool got_some_ = false, too_large_ = false, keep_alive_ = false;
-  bool chunked_ = false;
+  bool chunked_ = false, closes_ = false;
   std::optional<std::uint64_t> length_;  ///< As announced; then what is still to come.
   std::string_view problem_;
   std::string head_;  ///< The beginning of a head that came in pieces.

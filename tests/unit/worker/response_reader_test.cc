@@ -76,6 +76,8 @@ TEST(ResponseReader, KeepsAConnectionOnlyWhereBothSidesDo) {
   };
   EXPECT_TRUE(keeps("HTTP/1.1 200 OK\r\n"));
   EXPECT_FALSE(keeps("HTTP/1.1 200 OK\r\nConnection: x, Close\r\n"));
+  EXPECT_FALSE(keeps("HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: keep-alive\r\n"));
+  EXPECT_FALSE(keeps("HTTP/1.0 200 OK\r\nConnection: keep-alive, close\r\n"));
   EXPECT_FALSE(keeps("HTTP/1.0 200 OK\r\n"));
   EXPECT_TRUE(keeps("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n"));
 }
@@ -123,6 +125,9 @@ TEST(ResponseReader, RefusesWhatCouldMeanTwoThings) {
            "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
            "HTTP/1.1 200 OK\r\n folded: 1\r\n\r\n",
+           "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n 0\r\n\r\n",
+           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n , gzip\r\n\r\n",
+           "HTTP/1.1 200 OK\r\nConnection: keep-alive,\r\n close\r\nContent-Length: 0\r\n\r\n",
            "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
            "HTTP/1.1 200 OK\r\nX A: 1\r\n\r\n",
            "HTTP/1.1 200 OK\r\nX: a\nY: b\r\n\r\n",
