@@ -59,7 +59,7 @@ Dispatcher::Id Dispatcher::Submit(TimePoint now, Job&& job, std::shared_ptr<Answ
   slot.publishing_count = slot.refusals = 0;
   slot.tries = 0;
   slot.deadline = now + options_.timeout;
-  slot.job = std::move(job);
+  std::swap(slot.job, job);
   slot.sink = std::move(sink);
   slot.tag = tag;
   Link(index);
@@ -163,13 +163,16 @@ void Dispatcher::Finish(std::uint32_t index, std::variant<wire::Response, Failur
   Unlink(index);
   slot.live = false;
   ++slot.generation;
-  slot.job = {};
+  slot.job.request.body = {};
+  if (slot.job.head_bytes > Job::kMaxKeptHeadBytes) slot.job = {};
   --in_flight_;
   stats_.in_flight.fetch_sub(1, std::memory_order_relaxed);
   free_.push_back(index);
   const auto sink = std::move(slot.sink);
   slot.sink = nullptr;
-  if (sink) sink->OnAnswer(slot.tag, Outcome{std::move(answer), slot.tries});
+  Outcome outcome{std::move(answer), slot.tries};
+  if (sink) sink->OnAnswer(slot.tag, std::move(outcome));
+  if (auto* response = std::get_if<wire::Response>(&outcome.answer)) reply_ = std::move(*response);
 }
 
 void Dispatcher::Fail(std::uint32_t index, Cause cause, std::string reason, std::size_t answered) {
@@ -249,8 +252,8 @@ void Dispatcher::OnReply(TimePoint now, const amqp_basic_properties_t& propertie
   TokenTable::Place place;
   if (Find(envelope.correlation_id, place) == nullptr) return CountUnknown(envelope.correlation_id);
   if (!damaged) {
-    if (auto response = wire::DecodeResponse(properties, std::move(body))) {
-      return Finish(place.slot, std::move(*response), place.publishing);
+    if (wire::DecodeResponse(properties, std::move(body), reply_)) {
+      return Finish(place.slot, std::move(reply_), place.publishing);
     }
   }
   DispatcherStats::Add(stats_.malformed_replies);

@@ -34,10 +34,13 @@ using Clock = std::chrono::steady_clock;
 using TimePoint = Clock::time_point;
 using Milliseconds = std::chrono::milliseconds;
 
-/// A request with its way to a shard.
+/// A request with its way to a shard. Its memory is used again for others: see Submit.
 struct Job {
+  static constexpr std::size_t kMaxKeptHeadBytes = 4'096;  ///< Of larger heads the memory is not kept.
+
   wire::Request request;
   std::string routing_key;
+  std::size_t head_bytes = 0;  ///< As it came from the client.
 };
 
 struct Outcome {
@@ -106,6 +109,7 @@ class Dispatcher {
   Dispatcher(DispatcherOptions options, Transport& transport, DispatcherStats& stats);
   ~Dispatcher();
 
+  /// Leaves the memory of an earlier request in `job`, to be written over.
   Id Submit(TimePoint now, Job&& job, std::shared_ptr<AnswerSink> sink, std::uint64_t tag);
   /// The client is gone: no answer is wanted. Unknown and old ids are ignored.
   void Abandon(Id id);
@@ -248,6 +252,7 @@ class Dispatcher {
   std::size_t in_flight_ = 0;
   std::vector<Id> waiting_;
   std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
+  wire::Response reply_;              ///< Each is read over the one before.
   std::deque<Sent> sent_;             ///< Unconfirmed publishings of the channel of the moment, by sequence.
   std::uint64_t first_sequence_ = 1;  ///< Of sent_.front().
   bool publish_up_ = false, reply_up_ = false, blocked_ = false;

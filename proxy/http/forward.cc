@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "proxy/wire/field_writer.h"
+
 namespace warren::proxy {
 namespace {
 
@@ -73,15 +75,10 @@ void Join(std::string& list, std::string_view more) {
   list += more;
 }
 
-std::string NewTraceparent(const Token& trace, const Token& id) {
-  const auto text = trace.Text();
-  const auto span = id.Text();
-  return "00-" + std::string(text.data(), text.size()) + "-" + std::string(span.data(), 16) + "-00";
-}
-
 /// What the client said in fields that the proxy writes anew.
 struct Rewritten {
-  std::string via, forwarded_for, forwarded_proto, forwarded_host, request_id, traceparent;
+  std::string via, forwarded_for, forwarded_proto, forwarded_host;
+  std::string_view request_id, traceparent;
 };
 
 /// True when `field` is one of those; what it says is kept in `seen` as far as it is to be trusted.
@@ -109,6 +106,23 @@ bool Rewrite(const wire::HeadField& field, bool trust, Rewritten& seen) {
     case 17: return SameName(field.name, "x-forwarded-proto") && take(seen.forwarded_proto, field.value);
     default: return false;
   }
+}
+
+/// The client's request id and trace context, or new ones.
+void WriteIds(const Rewritten& seen, const Token& request_id, const Token& trace, wire::Request& request) {
+  const auto id = request_id.Text();
+  if (seen.request_id.empty()) {
+    request.id.assign(id.data(), id.size());
+  } else {
+    request.id = seen.request_id;
+  }
+  if (!seen.traceparent.empty()) {
+    request.traceparent = seen.traceparent;
+    return;
+  }
+  const auto text = trace.Text();
+  request.traceparent = "00-";
+  request.traceparent.append(text.data(), text.size()).append("-").append(id.data(), 16).append("-00");
 }
 
 void WriteField(std::string_view name, std::string_view value, std::string& out) {
@@ -153,41 +167,45 @@ bool IsTraceparent(std::string_view text) {
 wire::Request MakeRequest(const wire::RequestHead& head, const ForwardContext& context, const Token& request_id,
                           const Token& trace) {
   wire::Request request;
+  MakeRequest(head, context, request_id, trace, request);
+  return request;
+}
+
+void MakeRequest(const wire::RequestHead& head, const ForwardContext& context, const Token& request_id,
+                 const Token& trace, wire::Request& request) {
   request.method = head.method;
-  if (head.path.front() == '?') request.target = "/";  // RFC 9112 section 3.2.1
+  request.target = head.path.front() == '?' ? "/" : "";  // RFC 9112 section 3.2.1
   request.target += head.path;
+  request.scheme = "http";
   request.authority = head.authority;
   request.client_addr = context.client_addr;
   request.proxy = context.instance;
   const std::string nominated = Nominated(head.fields);
   Rewritten seen;
-  request.fields.reserve(head.fields.size() + 6);
+  bool has_key = false;
+  wire::FieldWriter fields(request.fields);
   for (const auto& field : head.fields) {
     if (StopsHere(field.name, nominated)) continue;
     if (Rewrite(field, context.trust_forwarded, seen)) continue;
-    request.fields.push_back({std::string(field.name), std::string(field.value)});
+    std::string& value = fields.AddLower(field.name);
     if (head.max_forwards.value_or(0) > 0 && SameName(field.name, "max-forwards")) {
-      request.fields.back().value = std::to_string(*head.max_forwards - 1);
+      value = std::to_string(*head.max_forwards - 1);
+    } else {
+      value = field.value;
     }
+    has_key = has_key || (!field.value.empty() && SameName(field.name, "idempotency-key"));
   }
-  if (seen.request_id.empty()) seen.request_id.assign(request_id.Text().data(), kTokenTextBytes);
-  if (seen.traceparent.empty()) seen.traceparent = NewTraceparent(trace, request_id);
+  request.retry_safe = has_key || wire::IsRetrySafe(request.method, {});
+  WriteIds(seen, request_id, trace, request);
   Join(seen.via, head.minor_version == 0 ? "1.0 warren" : kPseudonym);
   Join(seen.forwarded_for, context.client_addr);
-  if (seen.forwarded_proto.empty()) seen.forwarded_proto = "http";
-  if (seen.forwarded_host.empty()) seen.forwarded_host = head.authority;
-  request.scheme = "http";
-  request.id = seen.request_id;
-  request.traceparent = seen.traceparent;
-  request.retry_safe = wire::IsRetrySafe(request.method, request.fields);
-  auto& fields = request.fields;
-  fields.push_back({"via", std::move(seen.via)});
-  fields.push_back({"x-forwarded-for", std::move(seen.forwarded_for)});
-  fields.push_back({"x-forwarded-proto", std::move(seen.forwarded_proto)});
-  if (!seen.forwarded_host.empty()) fields.push_back({"x-forwarded-host", std::move(seen.forwarded_host)});
-  fields.push_back({"x-request-id", std::move(seen.request_id)});
-  fields.push_back({"traceparent", std::move(seen.traceparent)});
-  return request;
+  fields.Add("via") = seen.via;
+  fields.Add("x-forwarded-for") = seen.forwarded_for;
+  fields.Add("x-forwarded-proto") = seen.forwarded_proto.empty() ? "http" : std::string_view(seen.forwarded_proto);
+  const auto host = seen.forwarded_host.empty() ? head.authority : std::string_view(seen.forwarded_host);
+  if (!host.empty()) fields.Add("x-forwarded-host") = host;
+  fields.Add("x-request-id") = request.id;
+  fields.Add("traceparent") = request.traceparent;
 }
 
 bool WriteHead(const wire::Response& response, const ResponseContext& context, std::string& out) {

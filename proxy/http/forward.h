@@ -23,6 +23,9 @@ struct ForwardContext {
 /// `trace` serve where the client sent no X-Request-Id or traceparent that can be used.
 wire::Request MakeRequest(const wire::RequestHead& head, const ForwardContext& context, const Token& request_id,
                           const Token& trace);
+/// The same over an earlier request, whose memory is used again; its body, deadline and time of sending are left alone.
+void MakeRequest(const wire::RequestHead& head, const ForwardContext& context, const Token& request_id,
+                 const Token& trace, wire::Request& request);
 
 /// True for a W3C trace context of version 00 that is well formed and not all zeros.
 bool IsTraceparent(std::string_view text);

@@ -8,7 +8,8 @@ namespace {
 
 constexpr std::size_t kMaxKeyBytes = 255;  // A short string.
 
-std::string Random(const Token& random) { return std::string(random.Text().data(), 16); }
+/// 60 random bits; short enough for a string without memory of its own.
+std::string Random(const Token& random) { return std::string(random.Text().data(), 15); }
 
 std::string Bounded(std::string_view value) {
   if (value.size() <= kMaxKeyBytes) return std::string(value);

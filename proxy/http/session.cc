@@ -75,7 +75,9 @@ void Session::OnHead(std::size_t head_bytes) {
   exchange->keep_alive = head_.keep_alive && !host_.draining;
   if (!Admit(*exchange, head_bytes)) return;
   const Token id = host_.tokens.Next(), trace = host_.tokens.Next();
-  job_.request = MakeRequest(head_, {client_addr_, host_.instance, host_.options.trust_forwarded}, id, trace);
+  std::swap(job_, host_.spare_job);
+  job_.head_bytes = head_bytes;
+  MakeRequest(head_, {client_addr_, host_.instance, host_.options.trust_forwarded}, id, trace, job_.request);
   job_.routing_key = MakeRoutingKey(host_.options.hash_on, head_, client_addr_, trace);
   if (host_.access_log != nullptr) {
     exchange->target = head_.target;
@@ -185,7 +187,7 @@ void Session::Dispatch() {
   exchange.dispatched = Clock::now();
   const auto id = host_.dispatcher.Submit(exchange.dispatched, std::move(job_), shared_from_this(), tag);
   exchange.id = id;
-  job_ = {};
+  std::swap(job_, host_.spare_job);
 }
 
 void Session::Refuse(int status, std::string_view reason, bool retry_later) {

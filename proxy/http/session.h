@@ -59,6 +59,7 @@ struct SessionHost {
   AccessLog* access_log;  ///< Null: off.
   TokenSource tokens;
   bool draining = false;
+  Job spare_job;  ///< Memory for the next request.
 
   virtual void Ready(std::shared_ptr<Session> session) = 0;  ///< Flush() it once, after this turn.
   virtual void Gone(Session& session) = 0;
@@ -140,6 +141,7 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   boost::asio::ip::tcp::socket socket_;
   SessionHost& host_;
   std::string client_addr_;
+  std::vector<boost::asio::const_buffer> write_buffers_;  ///< Of the write under way.
   std::vector<char> buffer_;
   std::size_t begin_ = 0, end_ = 0, scanned_ = 0;
   wire::RequestHead head_;

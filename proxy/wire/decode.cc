@@ -2,6 +2,7 @@
 // everything is looked at before it is used: kinds, sizes, and bytes that would break an HTTP message.
 #include <charconv>
 
+#include "proxy/wire/field_writer.h"
 #include "proxy/wire/message.h"
 #include "shardmgr/broker/amqp/bytes.h"
 #include "shardmgr/broker/amqp/table.h"
@@ -42,8 +43,15 @@ Result<std::string> OptionalText(const amqp_table_t& headers, std::string_view k
 }
 
 // A header for information only: what is unusable counts as absent.
+void Hint(const amqp_table_t& headers, std::string_view key, std::string& into) {
+  const std::string_view text = AsText(amqp::Find(headers, key)).value_or(std::string_view());
+  into.assign(IsFieldValue(text) ? text : std::string_view());
+}
+
 std::string Hint(const amqp_table_t& headers, std::string_view key) {
-  return OptionalText(headers, key).value_or(std::string());
+  std::string text;
+  Hint(headers, key, text);
+  return text;
 }
 
 std::optional<std::int64_t> HintInteger(const amqp_table_t& headers, std::string_view key) {
@@ -51,32 +59,29 @@ std::optional<std::int64_t> HintInteger(const amqp_table_t& headers, std::string
   return number && *number >= 0 ? number : std::nullopt;
 }
 
-// One value of a field: text as it is, an integer as its digits.
-Result<std::string> Value(const amqp_field_value_t& value, std::string_view name) {
+// One line of a field: text as it is, an integer as its digits.
+Result<void> Append(FieldWriter& fields, std::string_view name, const amqp_field_value_t& value) {
+  if (fields.count() == kMaxFields) {
+    return Fail(ErrorCode::kProtocol, "more than " + std::to_string(kMaxFields) + " field lines", "http");
+  }
   if (const std::optional<std::string_view> text = AsText(&value)) {
     if (!IsFieldValue(*text)) {
       return Fail(ErrorCode::kProtocol, "the value holds CR, LF or NUL", "field " + Quoted(name));
     }
-    return std::string(*text);
+    fields.AddLower(name).assign(*text);
+    return {};
   }
-  if (const std::optional<std::int64_t> number = AsInteger(&value)) return std::to_string(*number);
+  if (const std::optional<std::int64_t> number = AsInteger(&value)) {
+    fields.AddLower(name) = std::to_string(*number);
+    return {};
+  }
   return Fail(ErrorCode::kProtocol, "a value must be a string, a byte array or an integer", "field " + Quoted(name));
 }
 
-Result<void> Append(Fields& fields, std::string_view name, const amqp_field_value_t& value) {
-  if (fields.size() == kMaxFields) {
-    return Fail(ErrorCode::kProtocol, "more than " + std::to_string(kMaxFields) + " field lines", "http");
-  }
-  Result<std::string> text = Value(value, name);
-  if (!text) return tl::unexpected(std::move(text.error()));
-  fields.push_back({LowerCase(name), std::move(*text)});
-  return {};
-}
-
-Result<Fields> DecodeFields(const amqp_table_t& headers) {
-  Fields fields;
+Result<void> DecodeFields(const amqp_table_t& headers, Fields& into) {
+  FieldWriter fields(into);
   const amqp_field_value_t* http = amqp::Find(headers, "http");
-  if (http == nullptr || http->kind == AMQP_FIELD_KIND_VOID) return fields;
+  if (http == nullptr || http->kind == AMQP_FIELD_KIND_VOID) return {};
   if (http->kind != AMQP_FIELD_KIND_TABLE) {
     return Fail(ErrorCode::kProtocol, "must be a table of fields", "http");
   }
@@ -94,7 +99,7 @@ Result<Fields> DecodeFields(const amqp_table_t& headers) {
       if (!added) return tl::unexpected(std::move(added.error()));
     }
   }
-  return fields;
+  return {};
 }
 
 Result<void> CheckRequestLine(const Request& request) {
@@ -150,9 +155,9 @@ Result<Request> DecodeRequest(const amqp_basic_properties_t& properties, std::st
     request.*member = std::move(*text);
   }
   if (Result<void> line = CheckRequestLine(request); !line) return tl::unexpected(std::move(line.error()));
-  Result<Fields> fields = DecodeFields(headers);
-  if (!fields) return tl::unexpected(std::move(fields.error()));
-  request.fields = std::move(*fields);
+  if (Result<void> fields = DecodeFields(headers, request.fields); !fields) {
+    return tl::unexpected(std::move(fields.error()));
+  }
 
   const std::string scheme = Hint(headers, ":scheme");
   if (IsToken(scheme)) request.scheme = scheme;
@@ -169,6 +174,14 @@ Result<Request> DecodeRequest(const amqp_basic_properties_t& properties, std::st
 }
 
 Result<Response> DecodeResponse(const amqp_basic_properties_t& properties, std::string body) {
+  Response response;
+  if (Result<void> decoded = DecodeResponse(properties, std::move(body), response); !decoded) {
+    return tl::unexpected(std::move(decoded.error()));
+  }
+  return response;
+}
+
+Result<void> DecodeResponse(const amqp_basic_properties_t& properties, std::string&& body, Response& response) {
   const Envelope envelope = ReadEnvelope(properties);
   const amqp_table_t headers = Headers(properties);
   if (!IsOfType(envelope.type, kResponseType) || amqp::Find(headers, ":seq") != nullptr) {
@@ -176,23 +189,19 @@ Result<Response> DecodeResponse(const amqp_basic_properties_t& properties, std::
   }
   const Result<int> status = DecodeStatus(headers);
   if (!status) return tl::unexpected(status.error());
-  Result<Fields> fields = DecodeFields(headers);
-  if (!fields) return tl::unexpected(std::move(fields.error()));
-
-  Response response;
+  if (Result<void> fields = DecodeFields(headers, response.fields); !fields) return fields;
   response.status = *status;
-  response.fields = std::move(*fields);
   const std::string_view content_type = Short(properties, AMQP_BASIC_CONTENT_TYPE_FLAG, properties.content_type);
   if (!content_type.empty() && IsFieldValue(content_type) && Find(response.fields, "content-type") == nullptr) {
     response.fields.push_back({"content-type", std::string(content_type)});
   }
-  response.node = Hint(headers, ":node");
-  response.shard = Hint(headers, ":shard");
-  response.worker = Hint(headers, ":worker");
+  Hint(headers, ":node", response.node);
+  Hint(headers, ":shard", response.shard);
+  Hint(headers, ":worker", response.worker);
   response.queue_us = HintInteger(headers, ":queue-us");
   response.work_us = HintInteger(headers, ":work-us");
   response.body = std::move(body);
-  return response;
+  return {};
 }
 
 }  // namespace warren::wire

@@ -163,5 +163,7 @@ Result<Request> DecodeRequest(const amqp_basic_properties_t& properties, std::st
 /// The response in a delivery. No headers at all: 200 with that body. kProtocol when it could not
 /// be sent to an HTTP client as it is (to a client this is 502); kUnsupported for streamed pieces.
 Result<Response> DecodeResponse(const amqp_basic_properties_t& properties, std::string body);
+/// The same over an earlier response, whose memory is used again. After an error it holds nothing of use.
+Result<void> DecodeResponse(const amqp_basic_properties_t& properties, std::string&& body, Response& response);
 
 }  // namespace warren::wire
