@@ -106,8 +106,8 @@ const proxy::ProxyOptions& Options() {
 /// One I/O thread's things, for one session.
 class Host : public proxy::SessionHost {
  public:
-  Host(const wire::HeadLimits& head_limits, proxy::Dispatcher& dispatcher, proxy::Limits& limits)
-      : SessionHost(Options(), "fuzz", head_limits, dispatcher, limits, Stats(), Metrics(), nullptr) {}
+  Host(const wire::HeadLimits& heads, proxy::Dispatcher& engine, proxy::Limits& budgets)
+      : SessionHost(Options(), "fuzz", heads, engine, budgets, Stats(), Metrics(), nullptr) {}
 
   void Ready(std::shared_ptr<proxy::Session> session) override { ready = std::move(session); }
   void Gone(proxy::Session&) override {
