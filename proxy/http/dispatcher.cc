@@ -118,7 +118,9 @@ std::size_t Dispatcher::Room(const Slot& slot) {
 void Dispatcher::Remove(Slot& slot, std::size_t publishing) {
   table_.Erase(slot.publishings[publishing].token);
   slot.publishings[publishing] = {Token(), 0, State::kGone};
-  if (publishing + 1 == slot.publishing_count) --slot.publishing_count;
+  while (slot.publishing_count > 0 && slot.publishings[slot.publishing_count - 1].token.empty()) {
+    --slot.publishing_count;
+  }
 }
 
 /// Whether a copy may be out there of which nothing bad is known.
