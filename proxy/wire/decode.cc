@@ -86,6 +86,7 @@ Result<void> DecodeFields(const amqp_table_t& headers, Fields& into) {
     return Fail(ErrorCode::kProtocol, "must be a table of fields", "http");
   }
   const amqp_table_t& table = http->value.table;
+  into.reserve(static_cast<std::size_t>(table.num_entries));
   for (int i = 0; i < table.num_entries; ++i) {
     const std::string_view name = View(table.entries[i].key);
     const amqp_field_value_t& value = table.entries[i].value;
