@@ -185,7 +185,7 @@ def _look_at_the_end(case, client, observed, front):
         statuses, _ = client.answers()
         observed.kept = len(statuses) == already + 1 and statuses[-1] == 200 and not client.reset
     elif case.after == CLOSED:
-        client.wait(lambda: client.ended, front.close_s)
+        client.wait(lambda: client.ended, front.close_s if as_wanted(case, observed) else QUIET_S)
     else:
         client.wait(lambda: client.ended, QUIET_S)
     observed.closed = client.ended
@@ -196,14 +196,19 @@ def _look_at_the_end(case, client, observed, front):
             observed.problems.append(problem)
 
 
+def as_wanted(case, observed):
+    """Whether the statuses are."""
+    if case.want is None:
+        return True
+    allowed = [{one} if isinstance(one, int) else set(one) for one in case.want]
+    return len(observed.statuses) == len(allowed) and all(got in may for got, may in zip(observed.statuses, allowed))
+
+
 def check(case, observed):
     """What is wrong, as sentences; empty when the case is met."""
     wrong = list(observed.problems)
-    if case.want is not None:
-        allowed = [{one} if isinstance(one, int) else set(one) for one in case.want]
-        if len(observed.statuses) != len(allowed) or any(got not in may for got,
-                                                         may in zip(observed.statuses, allowed)):
-            wrong.append(f"answers {observed.statuses}, wanted {list(case.want)}")
+    if not as_wanted(case, observed):
+        wrong.append(f"answers {observed.statuses}, wanted {list(case.want)}")
     if case.after == KEPT and not observed.kept:
         wrong.append("the connection did not stay")
     if case.after == CLOSED and not observed.closed and RESET not in case.pieces():
