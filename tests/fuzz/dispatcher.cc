@@ -58,11 +58,12 @@ class World : public proxy::Transport, public proxy::AnswerSink {
       Require(expiration <= asked->second.deadline - now_ || expiration <= Milliseconds(1), "it expires in time");
     }
     Require(expiration >= Milliseconds(1), "an expiration is at least 1");
-    for (const Message& earlier : messages_) {
-      Require(earlier.token != correlation_id, "a token is used once");
-      Require(earlier.tag != tag || request.retry_safe || earlier.returned || earlier.dead,
+    Require(by_token_.emplace(correlation_id, messages_.size()).second, "a token is used once");
+    for (const std::size_t at : by_tag_[tag]) {
+      Require(request.retry_safe || messages_[at].returned || messages_[at].dead,
               "a request that may not run twice went out twice");
     }
+    by_tag_[tag].push_back(messages_.size());
     messages_.push_back({tag, std::string(correlation_id), channel_, ++sequence_});
     return sequence_;
   }
@@ -122,7 +123,8 @@ class World : public proxy::Transport, public proxy::AnswerSink {
   }
 
   Message* Find(std::string_view token) {
-    return Pick(0, [token](const Message& message) { return message.token == token; });
+    const auto found = by_token_.find(token);
+    return found == by_token_.end() ? nullptr : &messages_[found->second];
   }
 
   void Reply(Message& message, bool damaged) {
@@ -167,6 +169,8 @@ class World : public proxy::Transport, public proxy::AnswerSink {
   std::shared_ptr<proxy::AnswerSink> sink_{this, [](proxy::AnswerSink*) {}};
   std::map<std::uint64_t, Asked> asked_;
   std::vector<Message> messages_;
+  std::map<std::string, std::size_t, std::less<>> by_token_;
+  std::map<std::uint64_t, std::vector<std::size_t>> by_tag_;
   std::uint64_t next_tag_ = 1, channel_ = 0, sequence_ = 0;
   bool publish_up_ = false, reply_up_ = false;
   std::optional<ErrorCode> refusal_;

@@ -1,6 +1,6 @@
 // From a client's bytes to the head that an application behind a worker gets, all of it as values:
 //   FindHeadEnd, ParseHead, ChunkReader -> MakeRequest, MakeRoutingKey -> RequestEncoder -> the broker's
-//   bytes -> DecodeRequest -> RequestHead of the worker -> ParseHead again.
+//   bytes -> DecodeRequest -> WriteRequestHead of the worker -> ParseHead again.
 //
 // Rules: nothing depends on how the bytes were split; what is accepted holds no CR, LF or NUL, has one
 // framing and one host; what travels arrives as it was; and the application reads the same request, one.
@@ -126,7 +126,7 @@ wire::Request Travel(const wire::Request& sent) {
   Require(payload.size() == encoder.encoded_bytes(), "the size of a head is known before it is encoded");
   amqp::Pool pool;
   const auto header = amqp::DecodeContentHeader(payload, pool);
-  Require(header.has_value(), "what was encoded is decoded");
+  Require(header && !header->malformed, "what was encoded is decoded");
   auto got = wire::DecodeRequest(*header->properties, sent.body);
   Require(got.has_value(), "a request of the proxy is one for the worker: ", got ? "" : got.error().ToString());
   Require(got->id == sent.id && got->method == sent.method && got->target == sent.target, "the line arrives");
@@ -138,7 +138,8 @@ wire::Request Travel(const wire::Request& sent) {
 }
 
 void CheckUpstream(const wire::Request& request) {
-  const std::string head = worker::RequestHead(request, request.authority.empty() ? "app:80" : request.authority);
+  std::string head;
+  worker::WriteRequestHead(request, request.authority.empty() ? "app:80" : request.authority, head);
   std::size_t scanned = 0;
   const auto end = wire::FindHeadEnd(head, kWide, scanned);
   Require(end && *end == head.size(), "the worker writes one head, whole: ", head);

@@ -57,7 +57,7 @@ void CheckTravel(const wire::Response& response) {
   const auto payload = std::string("\0\x3c\0\0\0\0\0\0\0\0\0\0", 12) + buffer.substr(0, static_cast<std::size_t>(size));
   amqp::Pool pool;
   const auto header = amqp::DecodeContentHeader(payload, pool);
-  Require(header.has_value(), "what was encoded is decoded");
+  Require(header && !header->malformed, "what was encoded is decoded");
   const auto got = wire::DecodeResponse(*header->properties, response.body);
   if (response.status > 599) return;  // Refused by the proxy: 502.
   Require(got.has_value(), "the proxy takes what the worker took: ", got ? "" : got.error().ToString());

@@ -64,7 +64,8 @@ void CheckResponse(const wire::Response& response, Dice& dice) {
 
 void CheckRequest(const wire::Request& request) {
   const std::string host = request.authority.empty() ? "app" : request.authority;
-  const std::string out = worker::RequestHead(request, host);
+  std::string out;
+  worker::WriteRequestHead(request, host, out);
   const PlainHead head = ReadPlainHead(out);
   Require(head.bytes == out.size(), "exactly one head is written: ", out);
   Require(head.start_line == request.method + " " + request.target + " HTTP/1.1", "the request line: ", out);
@@ -82,7 +83,7 @@ void Again(amqp_basic_properties_t properties, Check check) {
   const auto payload = std::string("\0\x3c\0\0\0\0\0\0\0\0\0\0", 12) + buffer.substr(0, static_cast<std::size_t>(size));
   amqp::Pool pool;
   const auto header = amqp::DecodeContentHeader(payload, pool);
-  Require(header.has_value(), "what was encoded is decoded");
+  Require(header && !header->malformed, "what was encoded is decoded");
   check(*header->properties);
 }
 
@@ -120,7 +121,8 @@ void WireDecode(std::string_view bytes) {
   amqp::Pool pool;
   const auto header = amqp::DecodeContentHeader(payload, pool);
   if (!header) return;
-  Require(amqp::PropertiesAreSafe(payload), "what was decoded is safe");
+  Require(header->malformed != amqp::PropertiesAreSafe(payload), "only what is safe is decoded");
+  Require(!header->malformed || header->properties->_flags == 0, "of what is not, nothing is there");
   const amqp_basic_properties_t& properties = *header->properties;
   if (const auto accept = wire::ReadAccept(properties)) {
     Require(!accept->correlation_id.empty() && !accept->inbox.empty() && !accept->attempt.empty(),
