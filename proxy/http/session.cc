@@ -13,7 +13,7 @@ namespace warren::proxy {
 namespace {
 
 constexpr std::size_t kFirstBufferBytes = 4'096;
-constexpr std::size_t kReadBytes = 65'536;  ///< Of a body, at a time.
+constexpr std::size_t kReadBytes = 16'384;  ///< Room for a body at first; then as much as came so far.
 constexpr int kMaxUnsentBytes = 131'072;    ///< That the kernel holds for a client.
 constexpr std::size_t kMaxDiscardBytes = std::size_t{64} << 20;
 

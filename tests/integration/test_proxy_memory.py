@@ -116,6 +116,20 @@ def test_idle_connections_and_slow_heads_cost_little(proxy):
         check(proxy, before, CONNECTIONS * PER_CONNECTION + SLACK)
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: 1048576", b"Transfer-Encoding: chunked"])
+def test_announced_bodies_cost_what_came_of_them(proxy, framing):
+    before = memory(proxy)
+    with clients(proxy, HELD) as made:
+        for client in made:
+            client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\n" + framing + b"\r\n\r\n")
+        for client in made:
+            client.sendall(b"1\r\ny")
+        wait_until(lambda: proxy.metric("warren_proxy_bytes_in_flight") >= 50 * HELD, 20, "all heads are there")
+        time.sleep(0.5)  # For the pieces.
+        check(proxy, before, HELD * PER_CONNECTION)
+        assert proxy.metric("warren_proxy_shed_total") == 0
+
+
 def test_slow_bodies_are_bounded_by_max_bytes(proxy):
     before = memory(proxy)
     with clients(proxy, 2_000) as made:
