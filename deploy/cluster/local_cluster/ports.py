@@ -7,6 +7,7 @@ side by side, as groups of tests do, reserves a slice of the range each: then no
 node that is down for a while.
 """
 
+import collections
 import contextlib
 import os
 import random
@@ -19,6 +20,7 @@ SLICE_PORTS = 500
 SLICE_VARIABLE = "LOCAL_CLUSTER_PORTS"  # FIRST-LAST: where this process and those it starts take ports from.
 
 _held = []  # The socket that marks this process's slice as taken.
+_given = collections.deque(maxlen=100)  # What this process was given lately, and may not have bound yet.
 
 
 def _highest():
@@ -65,12 +67,13 @@ def is_free(port):
 
 
 def free_port(avoid=()):
-    """A port that is free now and not in `avoid`."""
+    """A port that is free now, not in `avoid` and not given to this process a moment ago."""
     lowest, highest = _range()
     chooser = random.SystemRandom()
     while True:
         port = chooser.randint(lowest, highest)
-        if port not in avoid and is_free(port):
+        if port not in avoid and port not in _given and is_free(port):
+            _given.append(port)
             return port
 
 
