@@ -1,6 +1,6 @@
 """Requests that get no plain answer, on shards which the coordinator made for HTTP ("http": true): those that come back
-through warren.dead (over length in each overflow mode, rejected, expired, delivered too often), those whose answer is
-late, double or too large, and those whose client is gone."""
+through warren.dead (over length in each overflow mode, rejected, expired, delivered too often), those whose answer comes
+twice or is too large, and those whose client is gone."""
 
 import socket
 import struct
@@ -128,7 +128,7 @@ def test_what_was_delivered_too_often_is_502(cluster, stream):
     assert deliveries == 3, "the first one and two more"
 
 
-def test_late_double_and_oversize_answers_harm_nobody(cluster, stream):
+def test_double_and_oversize_answers_harm_nobody(cluster, stream):
     port = stream(classic())
     answers = {"/double": [echo, lambda *_: (response(500), b"second")]}
 
