@@ -155,3 +155,15 @@ def test_sends_more_to_the_address_that_answers_sooner(cluster, programs, applic
     assert 1 <= len(stuck.requests) <= 8
     release.set()
     assert set(statuses(caller, tokens)) == {200}
+
+
+def test_asks_another_address_when_an_application_dies_with_a_request_that_is_safe_to_repeat(
+        cluster, programs, application, caller, queue):
+    good, dying = application(), application(always(b"", CLOSE))
+    programs.worker(cluster, STREAM, good.url, "--upstream", dying.url, "--concurrency", "1")
+    wait_until(lambda: dying.connections and good.connections, 10, "both are healthy")
+    for number in range(4):
+        assert status(caller.ask(queue, "GET", f"/safe/{number}")) == 200
+    assert dying.requests and len(good.requests) == 4
+    posts = [status(caller.ask(queue, "POST", f"/unsafe/{number}")) for number in range(2)]
+    assert sorted(posts) == [200, 502]
