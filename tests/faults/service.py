@@ -22,10 +22,11 @@ def rotated(nodes_of, first):
 class Service:
     """The programs of one data plane. `folder` takes the ledgers."""
 
-    def __init__(self, cluster, programs, folder, per_node=2):
+    def __init__(self, cluster, programs, folder, per_node=2, queue=None):
         self.cluster, self.programs = cluster, programs
         self.api = ManagementApi(cluster.management[0])
-        self.api.define_stream("web", {"shards-per-node": per_node, "routing-key": "1", "http": True}, "^shard\\.")
+        definition = {"shards-per-node": per_node, "routing-key": "1", "http": True} | ({"queue": queue} if queue else {})
+        self.api.define_stream("web", definition, "^shard\\.")
         self.api.declare_exchange(EXCHANGE)
         self.coordinator = programs.coordinator(cluster)
         self.shards = per_node * len(cluster.names)
