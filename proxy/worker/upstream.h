@@ -47,7 +47,8 @@ struct UpstreamOptions {
 
 class Upstream : public std::enable_shared_from_this<Upstream> {
  public:
-  /// Stop it, and keep it until the executor runs no more. `on_health` is told when the application can be reached (first after Start) and when it cannot.
+  /// Stop it, and keep it until the executor runs no more. `on_health` is told when the application can be reached
+  /// (first after Start) and when it cannot.
   static std::shared_ptr<Upstream> Make(boost::asio::any_io_executor executor, UpstreamOptions options,
                                         std::function<void(bool healthy)> on_health, prometheus::Registry& registry);
   virtual ~Upstream() = default;
