@@ -2,6 +2,8 @@
 a bare socket; requests and cancels are published with pika, as a proxy would."""
 
 import select
+import socket
+import struct
 import threading
 import time
 
@@ -87,6 +89,19 @@ def test_closes_the_connection_of_work_that_is_cancelled_and_acks_it(cluster, pr
     assert worker.metric("warren_worker_in_flight") == 0
     assert worker.terminate() == 0
     assert amqp.ready_count(cluster.amqp[0], queue) == 0, "it was acked"
+
+
+@pytest.mark.usefixtures("queue")
+def test_the_application_sees_its_connection_closed_when_the_client_of_the_proxy_goes(cluster, programs, application):
+    proxy = programs.proxy(cluster, STREAM)
+    worker = programs.worker(cluster, STREAM, application.web.url)
+    with socket.create_connection(("127.0.0.1", proxy.port)) as client:
+        client.sendall(b"POST /slow HTTP/1.1\r\nHost: site.example\r\nContent-Length: 0\r\n\r\n")
+        wait_until(lambda: worker.metric("warren_worker_accepted_total") == 1, 10, "it is accepted")
+        # A reset: one that only ends what it sends may still wait for its answer.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    wait_until(lambda: application.closed == ["/slow"], 10, "it sees the end")
+    assert worker.metric("warren_worker_cancelled_total") == 1
 
 
 def test_never_says_so_when_that_is_turned_off(cluster, programs, application, caller, queue):
