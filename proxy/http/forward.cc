@@ -11,7 +11,7 @@ namespace {
 
 using wire::SameName;
 
-constexpr std::string_view kPseudonym = "1.1 warren";  // In Via.
+constexpr std::string_view kPseudonym = wire::kVia;
 constexpr std::size_t kMaxRequestIdBytes = 128;
 
 /// Names that gateway interfaces (CGI, WSGI, Rack) could not tell from one that the proxy removes or
@@ -176,7 +176,7 @@ void MakeRequest(const wire::RequestHead& head, const ForwardContext& context, c
   request.method = head.method;
   request.target = head.path.front() == '?' ? "/" : "";  // RFC 9112 section 3.2.1
   request.target += head.path;
-  request.scheme = "http";
+  request.scheme = wire::kDefaultScheme;
   request.authority = head.authority;
   request.client_addr = context.client_addr;
   request.proxy = context.instance;
@@ -197,15 +197,17 @@ void MakeRequest(const wire::RequestHead& head, const ForwardContext& context, c
   }
   request.retry_safe = has_key || wire::IsRetrySafe(request.method, {});
   WriteIds(seen, request_id, trace, request);
-  Join(seen.via, head.minor_version == 0 ? "1.0 warren" : kPseudonym);
-  Join(seen.forwarded_for, context.client_addr);
-  fields.Add("via") = seen.via;
-  fields.Add("x-forwarded-for") = seen.forwarded_for;
-  fields.Add("x-forwarded-proto") = seen.forwarded_proto.empty() ? "http" : std::string_view(seen.forwarded_proto);
-  const auto host = seen.forwarded_host.empty() ? head.authority : std::string_view(seen.forwarded_host);
-  if (!host.empty()) fields.Add("x-forwarded-host") = host;
-  fields.Add("x-request-id") = request.id;
-  fields.Add("traceparent") = request.traceparent;
+  // What the message says elsewhere is not said twice: the broker decodes each entry of the table.
+  if (!seen.via.empty() || head.minor_version == 0) {
+    Join(seen.via, head.minor_version == 0 ? "1.0 warren" : kPseudonym);
+    fields.Add("via") = seen.via;
+  }
+  if (!seen.forwarded_for.empty()) {
+    Join(seen.forwarded_for, context.client_addr);
+    fields.Add("x-forwarded-for") = seen.forwarded_for;
+  }
+  if (!seen.forwarded_proto.empty()) fields.Add("x-forwarded-proto") = seen.forwarded_proto;
+  if (!seen.forwarded_host.empty()) fields.Add("x-forwarded-host") = seen.forwarded_host;
 }
 
 bool WriteHead(const wire::Response& response, const ResponseContext& context, std::string& out) {

@@ -59,6 +59,15 @@ std::optional<std::int64_t> HintInteger(const amqp_table_t& headers, std::string
   return number && *number >= 0 ? number : std::nullopt;
 }
 
+// When the message was published: its time to live, then, ended at the deadline. 0: unknown.
+std::int64_t SentByExpiration(const amqp_basic_properties_t& properties, std::int64_t deadline_ms) {
+  const std::string_view text = Short(properties, AMQP_BASIC_EXPIRATION_FLAG, properties.expiration);
+  std::int64_t expiration_ms = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), expiration_ms);
+  const bool whole = error == std::errc() && end == text.data() + text.size();
+  return whole && expiration_ms > 0 && expiration_ms < deadline_ms ? deadline_ms - expiration_ms : 0;
+}
+
 // One line of a field: text as it is, an integer as its digits.
 Result<void> Append(FieldWriter& fields, std::string_view name, const amqp_field_value_t& value) {
   if (fields.count() == kMaxFields) {
@@ -168,6 +177,7 @@ Result<Request> DecodeRequest(const amqp_basic_properties_t& properties, std::st
   request.traceparent = Hint(headers, "traceparent");
   request.deadline_ms = HintInteger(headers, ":deadline").value_or(0);
   request.sent_ms = HintInteger(headers, ":sent").value_or(0);
+  if (request.sent_ms == 0) request.sent_ms = SentByExpiration(properties, request.deadline_ms);
   const std::optional<bool> retry_safe = amqp::AsBool(amqp::Find(headers, ":retry-safe"));
   request.retry_safe = retry_safe ? *retry_safe : IsRetrySafe(request.method, request.fields);
   request.body = std::move(body);

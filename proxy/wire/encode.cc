@@ -158,10 +158,11 @@ const amqp_basic_properties_t& RequestEncoder::Encode(const Request& request, st
   SetContentType(request.fields);
   AddText(":method", request.method);
   AddText(":path", request.target);
-  AddText(":scheme", request.scheme);
+  if (request.scheme != kDefaultScheme) AddText(":scheme", request.scheme);
   AddText(":authority", request.authority);
   if (request.deadline_ms > 0) AddInteger(":deadline", request.deadline_ms);
-  if (request.sent_ms > 0) AddInteger(":sent", request.sent_ms);
+  const bool expiration_tells = request.sent_ms + expiration_ms == request.deadline_ms;
+  if (request.sent_ms > 0 && !expiration_tells) AddInteger(":sent", request.sent_ms);
   AddBool(":retry-safe", request.retry_safe);
   AddText(":client-addr", request.client_addr);
   AddText(":proxy", request.proxy);

@@ -56,8 +56,9 @@ struct Request {
   std::string traceparent;  ///< W3C trace context; empty: none.
   bool retry_safe = false;
   std::int64_t deadline_ms = 0;  ///< Unix time; 0: none.
-  std::int64_t sent_ms = 0;      ///< Unix time at which the proxy published it; 0: unknown.
-  Fields fields;                 ///< End-to-end fields; without Host and Content-Length.
+  std::int64_t sent_ms = 0;  ///< Unix time at which the proxy published it; 0: unknown. Mostly not sent: see wire.md.
+  /// End-to-end fields; without Host, Content-Length and those that the message says elsewhere (docs/wire.md).
+  Fields fields;
   std::string body;
 };
 
@@ -77,6 +78,9 @@ struct Response {
 inline constexpr std::string_view kRequestType = "http.request";
 inline constexpr std::string_view kResponseType = "http.response";
 inline constexpr std::string_view kAppId = "warren";
+
+inline constexpr std::string_view kDefaultScheme = "http";  ///< `:scheme` when it is absent.
+inline constexpr std::string_view kVia = "1.1 warren";      ///< The field Via when it is not in `http`.
 
 /// Scratch shared by both encoders: builds the header table and knows its encoded size.
 class Encoder {

@@ -9,7 +9,9 @@
 
 namespace warren::worker {
 
-/// The head of the request as it goes to the application, with `host` as Host; its empty line included.
-std::string RequestHead(const wire::Request& request, std::string_view host);
+/// Writes the head of the request as it goes to the application over `head`, with `host` as Host; its empty line
+/// included. For a request of a proxy it adds the fields that the message says elsewhere (docs/wire.md, "Fields that
+/// are not in the table").
+void WriteRequestHead(const wire::Request& request, std::string_view host, std::string& head);
 
 }  // namespace warren::worker

@@ -7,6 +7,8 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "proxy/worker/request_head.h"
+
 namespace warren::worker {
 namespace {
 
@@ -16,28 +18,7 @@ using boost::system::error_code;
 
 constexpr std::size_t kReadBytes = 8 * 1024, kMaxReadBytes = 64 * 1024;
 
-// Fields that this hop writes itself, or has no use for.
-bool IsOurs(std::string_view name) {
-  return wire::EqualNames(name, "host") || wire::EqualNames(name, "content-length") || wire::EqualNames(name, "expect");
-}
-
-bool BodyExpected(const std::string& method) { return method == "POST" || method == "PUT" || method == "PATCH"; }
-
 }  // namespace
-
-void WriteRequestHead(const wire::Request& request, std::string_view host, std::string& head) {
-  head.assign(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\nHost: ").append(host);
-  head += "\r\n";
-  const wire::HopByHop hop_by_hop(request.fields);
-  for (const wire::Field& field : request.fields) {
-    if (IsOurs(field.name) || hop_by_hop.Has(field.name)) continue;
-    head.append(field.name).append(": ").append(field.value).append("\r\n");
-  }
-  if (!request.body.empty() || BodyExpected(request.method)) {
-    head.append("Content-Length: ").append(std::to_string(request.body.size())).append("\r\n");
-  }
-  head += "\r\n";
-}
 
 void UpstreamConnection::Connect(const Endpoints& endpoints, User& user) {
   user_ = &user;

@@ -31,9 +31,6 @@ struct ExchangeResult {
   wire::Response response;
 };
 
-/// The head of the request as it goes to the application, with `host` as Host, replaces `head`.
-void WriteRequestHead(const wire::Request& request, std::string_view host, std::string& head);
-
 class UpstreamConnection : public std::enable_shared_from_this<UpstreamConnection> {
  public:
   using Endpoints = std::vector<boost::asio::ip::tcp::endpoint>;

@@ -1,7 +1,7 @@
 // The head of a request as the application gets it.
-#include <gtest/gtest.h>
+#include "proxy/worker/request_head.h"
 
-#include "proxy/worker/upstream_connection.h"
+#include <gtest/gtest.h>
 
 namespace warren::worker {
 namespace {
@@ -42,6 +42,27 @@ TEST(WriteRequestHead, LeavesOutWhatConcernsOneConnection) {
   request.fields = {{"connection", "x-drop, host"},   {"x-drop", "1"},    {"te", "trailers"},
                     {"transfer-encoding", "chunked"}, {"upgrade", "h2c"}, {"x-stay", "1"}};
   EXPECT_EQ(Head(request), "GET / HTTP/1.1\r\nHost: shop.example\r\nx-stay: 1\r\n\r\n");
+}
+
+TEST(WriteRequestHead, AddsWhatAProxyDidNotSayTwice) {
+  wire::Request request;
+  request.method = "GET";
+  request.target = "/";
+  request.id = "id-1";
+  request.authority = "shop.example";
+  request.client_addr = "192.0.2.7";
+  request.traceparent = "00-trace";
+  EXPECT_EQ(Head(request), "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n") << "not a proxy's";
+  request.proxy = "p";
+  EXPECT_EQ(Head(request),
+            "GET / HTTP/1.1\r\nHost: shop.example\r\nvia: 1.1 warren\r\nx-forwarded-for: 192.0.2.7\r\n"
+            "x-forwarded-proto: http\r\nx-forwarded-host: shop.example\r\nx-request-id: id-1\r\n"
+            "traceparent: 00-trace\r\n\r\n");
+  request.fields = {{"Via", "1.0 warren"}, {"X-Forwarded-For", "10.0.0.1, 192.0.2.7"}};
+  EXPECT_EQ(Head(request),
+            "GET / HTTP/1.1\r\nHost: shop.example\r\nVia: 1.0 warren\r\nX-Forwarded-For: 10.0.0.1, 192.0.2.7\r\n"
+            "x-forwarded-proto: http\r\nx-forwarded-host: shop.example\r\nx-request-id: id-1\r\n"
+            "traceparent: 00-trace\r\n\r\n");
 }
 
 }  // namespace
