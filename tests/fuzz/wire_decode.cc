@@ -74,6 +74,23 @@ void CheckRequest(const wire::Request& request) {
   Require(CountFields(head, "transfer-encoding") == 0, "the worker sends no chunks: ", out);
 }
 
+/// Reading over an earlier response gives what reading into a new one does.
+void CheckReuse(const amqp_basic_properties_t& properties, const std::string& body,
+                const Result<wire::Response>& wanted) {
+  wire::Response used;
+  used.status = 418;
+  used.fields = {{"x-old", "1"}, {"content-type", "old/type"}, {"x-old", "2"}};
+  used.body = used.node = used.shard = used.worker = "old";
+  used.queue_us = used.work_us = 7;
+  const auto got = wire::DecodeResponse(properties, std::string(body), used);
+  Require(got.has_value() == wanted.has_value(), "old memory changes nothing about what is refused");
+  if (!got) return;
+  Require(used.status == wanted->status && used.fields == wanted->fields && used.body == wanted->body &&
+              used.node == wanted->node && used.shard == wanted->shard && used.worker == wanted->worker &&
+              used.queue_us == wanted->queue_us && used.work_us == wanted->work_us,
+          "nothing of an earlier response is left");
+}
+
 /// The properties after a journey; nothing when they are too large for the buffer.
 template <class Check>
 void Again(amqp_basic_properties_t properties, Check check) {
@@ -133,7 +150,9 @@ void WireDecode(std::string_view bytes) {
     Require(!cancel->correlation_id.empty() && !cancel->attempt.empty(), "a cancel is whole");
   }
   const std::string body(dice.Below(3), 'b');
-  if (const auto response = wire::DecodeResponse(properties, body)) {
+  const auto response = wire::DecodeResponse(properties, body);
+  CheckReuse(properties, body, response);
+  if (response) {
     Require(response->status >= 200 && response->status <= 599, "a final status");
     CheckResponse(*response, dice);
     CheckAgain(*response);
