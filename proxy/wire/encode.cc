@@ -161,7 +161,8 @@ const amqp_basic_properties_t& RequestEncoder::Encode(const Request& request, st
   if (request.scheme != kDefaultScheme) AddText(":scheme", request.scheme);
   AddText(":authority", request.authority);
   if (request.deadline_ms > 0) AddInteger(":deadline", request.deadline_ms);
-  const bool expiration_tells = request.sent_ms + expiration_ms == request.deadline_ms;
+  // A difference of two times that are not negative: sums of a stranger's numbers could overflow.
+  const bool expiration_tells = request.sent_ms > 0 && request.deadline_ms - request.sent_ms == expiration_ms;
   if (request.sent_ms > 0 && !expiration_tells) AddInteger(":sent", request.sent_ms);
   AddBool(":retry-safe", request.retry_safe);
   AddText(":client-addr", request.client_addr);
