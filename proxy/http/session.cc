@@ -24,6 +24,7 @@ Session::Session(boost::asio::ip::tcp::socket socket, SessionHost& host) : socke
   const auto peer = socket_.remote_endpoint(ignored);
   if (!ignored) client_addr_ = peer.address().to_string();
   socket_.set_option(boost::asio::ip::tcp::no_delay(true), ignored);
+  socket_.non_blocking(true, ignored);
   // What a slow reader does not take stays here, where it is counted, and not in megabytes of the kernel's.
   ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NOTSENT_LOWAT, &kMaxUnsentBytes, sizeof(kMaxUnsentBytes));
 }
@@ -75,15 +76,17 @@ void Session::OnHead(std::size_t head_bytes) {
   exchange->keep_alive = head_.keep_alive && !host_.draining;
   if (!Admit(*exchange, head_bytes)) return;
   const Token id = host_.tokens.Next(), trace = host_.tokens.Next();
-  std::swap(job_, host_.spare_job);
-  job_.head_bytes = head_bytes;
-  MakeRequest(head_, {client_addr_, host_.instance, host_.options.trust_forwarded}, id, trace, job_.request);
-  job_.routing_key = MakeRoutingKey(host_.options.hash_on, head_, client_addr_, trace);
+  Job& job = host_.spare_job;
+  job.head_bytes = head_bytes;
+  MakeRequest(head_, {client_addr_, host_.instance, host_.options.trust_forwarded}, id, trace, job.request);
+  job.routing_key = MakeRoutingKey(host_.options.hash_on, head_, client_addr_, trace);
   if (host_.access_log != nullptr) {
     exchange->target = head_.target;
-    exchange->request_id = job_.request.id;
+    exchange->request_id = job.request.id;
   }
-  return head_.framing == wire::Framing::kNone ? Dispatch() : AwaitBody();
+  if (head_.framing == wire::Framing::kNone) return Dispatch(job);
+  std::swap(job_, job);
+  AwaitBody();
 }
 
 /// `head`: as far as it is there. What is not understood is still no reason to send a body after HEAD.
@@ -172,22 +175,24 @@ bool Session::ProcessBody() {
     return false;
   }
   body_charged_ = body_filled_;
-  if (whole) Dispatch();
+  if (whole) {
+    Dispatch(job_);
+    host_.spare_job = std::exchange(job_, {});
+  }
   return whole;
 }
 
-void Session::Dispatch() {
+void Session::Dispatch(Job& job) {
   Exchange& exchange = exchanges_.back();
-  exchange.bytes_in = job_.request.body.size();
+  exchange.bytes_in = job.request.body.size();
   host_.stats.bytes_in.fetch_add(exchange.bytes_in, std::memory_order_relaxed);
   reading_ = Reading::kHead;
   read_deadline_ = Clock::now() + host_.options.idle_timeout;
   if (!exchange.keep_alive) last_seen_ = true;
   const std::uint64_t tag = first_tag_ + exchanges_.size() - 1;
   exchange.dispatched = Clock::now();
-  const auto id = host_.dispatcher.Submit(exchange.dispatched, std::move(job_), shared_from_this(), tag);
+  const auto id = host_.dispatcher.Submit(exchange.dispatched, std::move(job), shared_from_this(), tag);
   exchange.id = id;
-  std::swap(job_, host_.spare_job);
 }
 
 void Session::Refuse(int status, std::string_view reason, bool retry_later) {

@@ -113,7 +113,7 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   void Begin(Exchange& exchange);
   void RefuseHead(const wire::Refusal& refusal, std::string_view head);
   void AwaitBody();
-  void Dispatch();
+  void Dispatch(Job& job);
   void Refuse(int status, std::string_view reason, bool retry_later = false);
   void Shed(DispatcherStats::Count& count, std::string_view reason);
   void Read();

@@ -24,6 +24,18 @@ struct Buffers {
   const_iterator end() const { return last; }
 };
 
+/// Moves `rest`, the whole of `buffers`, behind its first `bytes`.
+void Consume(std::vector<boost::asio::const_buffer>& buffers, std::size_t bytes, Buffers& rest) {
+  for (auto& buffer : buffers) {
+    if (bytes < buffer.size()) {
+      buffer += bytes;
+      return;
+    }
+    bytes -= buffer.size();
+    ++rest.first;
+  }
+}
+
 }  // namespace
 
 void Session::Answer(Exchange& exchange, int status, std::string_view reason, bool retry_later) {
@@ -98,21 +110,26 @@ void Session::Flush() {
     if (exchange.close) break;
   }
   if (writing_ == 0) return;
+  // Most answers fit what the socket takes at once; the rest waits for room.
+  boost::system::error_code error;
+  Buffers rest{write_buffers_.data(), write_buffers_.data() + write_buffers_.size()};
+  Consume(write_buffers_, socket_.write_some(rest, error), rest);
+  if (rest.begin() == rest.end()) return OnWritten({});
+  if (error && error != boost::asio::error::would_block) return OnWritten(error);
   write_pending_ = true;
   write_deadline_ = Clock::now() + host_.options.body_timeout;
   written_ = 0;
-  const auto on_progress = [this](const boost::system::error_code& error, std::size_t bytes) -> std::size_t {
+  const auto on_progress = [this](const boost::system::error_code& failed, std::size_t bytes) -> std::size_t {
     if (bytes - written_ >= kStepBytes) {
       write_deadline_ = Clock::now() + host_.options.body_timeout;
       written_ = bytes;
     }
-    return error ? 0 : kWriteStepBytes;
+    return failed ? 0 : kWriteStepBytes;
   };
-  const auto* const first = write_buffers_.data();
-  boost::asio::async_write(socket_, Buffers{first, first + write_buffers_.size()}, on_progress,
-                           [this, self = shared_from_this()](const boost::system::error_code& error, std::size_t) {
+  boost::asio::async_write(socket_, rest, on_progress,
+                           [this, self = shared_from_this()](const boost::system::error_code& failed, std::size_t) {
                              write_pending_ = false;
-                             OnWritten(error);
+                             OnWritten(failed);
                            });
 }
 
