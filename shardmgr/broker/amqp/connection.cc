@@ -22,6 +22,8 @@ using boost::system::error_code;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kReadBufferBytes = 64 * 1024;
+constexpr std::size_t kEnoughBytes = 32 * 1024;  // For a write of its own.
+constexpr int kMostTurns = 8;
 constexpr std::chrono::seconds kFarewellTimeout{2};
 constexpr std::chrono::milliseconds kLongestTick{5'000};
 
@@ -120,16 +122,25 @@ class ConnectionImpl : public std::enable_shared_from_this<ConnectionImpl> {
     const std::size_t taken = protocol_.Feed({buffer_.data(), filled_}, Clock::now());
     filled_ -= taken;
     if (taken > 0) std::memmove(buffer_.data(), buffer_.data() + taken, filled_);
-    Flush();
     if (!protocol_.is_over()) Read();
   }
 
-  // Whatever is sent in one turn of the executor goes out in one write at its end.
+  // Whatever is sent in one turn of the executor goes out in one write at its end. While there is more to send with
+  // each turn, a few turns share a write: the broker works cheaper on bunches, and who is alone does not wait.
   void Wake() {
     if (woken_) return;
     woken_ = true;
-    asio::post(executor_, [weak = weak_from_this()] {
-      if (const auto self = weak.lock()) self->Flush();
+    turns_ = 0;
+    FlushAtTurnsEnd();
+  }
+
+  void FlushAtTurnsEnd() {
+    asio::post(executor_, [weak = weak_from_this(), before = protocol_.output_bytes()] {
+      const auto self = weak.lock();
+      if (!self || !self->woken_) return;
+      const std::size_t now = self->protocol_.output_bytes();
+      const bool more_comes = before > 0 && now > before && now < kEnoughBytes && ++self->turns_ < kMostTurns;
+      more_comes ? self->FlushAtTurnsEnd() : self->Flush();
     });
   }
 
@@ -209,6 +220,7 @@ class ConnectionImpl : public std::enable_shared_from_this<ConnectionImpl> {
   std::size_t filled_ = 0;
   std::string writing_;
   bool woken_ = false;
+  int turns_ = 0;  // Since Wake().
   bool broken_ = false;
   bool finished_ = false;
 };
