@@ -165,8 +165,11 @@ void Dispatcher::Finish(std::uint32_t index, std::variant<wire::Response, Failur
   Unlink(index);
   slot.live = false;
   ++slot.generation;
-  slot.job.request.body = {};
-  if (slot.job.head_bytes > Job::kMaxKeptHeadBytes) slot.job = {};
+  std::string().swap(slot.job.request.body);  // Assigning an empty one would keep the memory.
+  if (slot.job.head_bytes > Job::kMaxKeptHeadBytes) {
+    Job fresh;
+    std::swap(slot.job, fresh);
+  }
   --in_flight_;
   stats_.in_flight.fetch_sub(1, std::memory_order_relaxed);
   free_.push_back(index);
@@ -174,7 +177,10 @@ void Dispatcher::Finish(std::uint32_t index, std::variant<wire::Response, Failur
   slot.sink = nullptr;
   Outcome outcome{std::move(answer), slot.tries};
   if (sink) sink->OnAnswer(slot.tag, std::move(outcome));
-  if (auto* response = std::get_if<wire::Response>(&outcome.answer)) reply_ = std::move(*response);
+  auto* response = std::get_if<wire::Response>(&outcome.answer);
+  if (response == nullptr) return;
+  std::string().swap(response->body);
+  reply_ = std::move(*response);
 }
 
 void Dispatcher::Fail(std::uint32_t index, Cause cause, std::string reason, std::size_t answered) {
@@ -238,6 +244,7 @@ void Dispatcher::OnReturn(TimePoint now, std::string_view correlation_id) {
   Remove(*slot, place.publishing);
   if (AnyOut(*slot)) return;  // An earlier copy may still be answered.
   // It reached no queue, so it may be sent again whatever its method is.
+  slot->gives_up = false;
   if (Unsettled(now)) return PublishLater(now, place.slot);
   Fail(place.slot, Cause::kNoShard, "no shard of " + options_.exchange + " is bound");
 }

@@ -50,6 +50,7 @@ void Dispatcher::Ring(TimePoint now, const Alarm& alarm) {
   const std::uint32_t index = alarm.id.slot;
   if (alarm.kind == AlarmKind::kGiveUp) {
     Slot& slot = slots_[index];
+    if (!slot.gives_up) return;  // It came back since.
     if (!slot.in_hand) return Fail(index, slot.nacked ? Cause::kNacked : Cause::kLost, kMaybeLost);
     slot.gives_up = false;  // A worker has it after all.
     return;

@@ -42,6 +42,7 @@ void Session::Process() {
     if (reading_ == Reading::kHead ? !ProcessHead() : reading_ != Reading::kBody || !ProcessBody()) break;
   }
   Read();
+  if (!closed_ && !read_pending_ && !exchanges_.empty()) WatchForReset();
 }
 
 bool Session::ProcessHead() {
@@ -145,6 +146,7 @@ bool Session::Admit(Exchange& exchange, std::size_t head_bytes) {
 }
 
 bool Session::Charge(Exchange& exchange, std::size_t bytes) {
+  if (bytes == 0) return true;
   if (!host_.limits.bytes.TryTake(bytes)) return false;
   exchange.charged_bytes += bytes;
   return true;
@@ -300,8 +302,11 @@ void Session::OnEnd() {
 
 /// Nothing is read any more, so nothing else tells that the client does not even wait for its answers.
 void Session::WatchForReset() {
+  if (watching_) return;
+  watching_ = true;
   socket_.async_wait(boost::asio::ip::tcp::socket::wait_error,
                      [this, self = shared_from_this()](const boost::system::error_code& error) {
+                       watching_ = false;
                        if (!error && !closed_) Abort();
                      });
 }

@@ -160,6 +160,7 @@ class Session final : public AnswerSink, public std::enable_shared_from_this<Ses
   std::string abandoned_body_;  ///< Refused while a read into it was under way.
   bool head_begun_ = false;     ///< Part of a head is in buffer_, and read_deadline_ is its.
   bool read_pending_ = false, write_pending_ = false, closed_ = false, ready_ = false, last_seen_ = false;
+  bool watching_ = false;
   TimePoint read_deadline_, write_deadline_;
 };
 

@@ -123,7 +123,8 @@ bool ResponseReader::ReadStatusLine(std::string_view line) {
     Fail("the status line is not one of HTTP/1");
     return false;
   }
-  keep_alive_ = line[7] != '0';
+  is_http10_ = line[7] == '0';
+  keep_alive_ = !is_http10_;
   closes_ = false;
   return true;
 }
@@ -164,6 +165,14 @@ void ResponseReader::ReadConnection(std::string_view value) {
   if (wire::ListHas(field, "connection", "keep-alive")) keep_alive_ = true;
 }
 
+// Whether it is sure where the next response begins. Some servers send a body where there must be none; a peer of
+// HTTP/1.0 does not know chunks (RFC 9112 6.1).
+bool ResponseReader::MayBeKept(int status) const {
+  if (to_head_ || (is_http10_ && chunked_)) return false;
+  if (status == 204) return !chunked_ && length_.value_or(0) == 0;
+  return status != 304 || !chunked_;
+}
+
 void ResponseReader::FinishHead() {
   const int status = response_.status;
   if (status == 101) return Fail("it switches to a protocol that nobody asked for");
@@ -171,7 +180,7 @@ void ResponseReader::FinishHead() {
     if (++interim_ > kMaxInterimResponses) Fail("too many interim responses");
     return;
   }
-  keep_alive_ = keep_alive_ && !closes_;
+  keep_alive_ = keep_alive_ && !closes_ && MayBeKept(status);
   if (chunked_ && length_) return Fail("it has Content-Length and Transfer-Encoding");
   const bool bodiless = to_head_ || status == 204 || status == 304;
   wire::StripHopByHop(response_.fields);

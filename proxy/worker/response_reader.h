@@ -48,13 +48,14 @@ class ResponseReader {
   bool ReadField(std::string_view line);
   bool ReadFraming(const wire::Field& field);
   void ReadConnection(std::string_view value);
+  bool MayBeKept(int status) const;
   void FinishHead();
 
   State state_ = State::kFailed;
   bool to_head_ = false;
   std::uint64_t max_body_bytes_ = 0;
   int interim_ = 0;
-  bool got_some_ = false, too_large_ = false, keep_alive_ = false;
+  bool got_some_ = false, too_large_ = false, keep_alive_ = false, is_http10_ = false;
   bool chunked_ = false, closes_ = false;
   std::optional<std::uint64_t> length_;  ///< As announced; then what is still to come.
   std::string_view problem_;

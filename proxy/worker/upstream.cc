@@ -23,6 +23,7 @@ using Clock = std::chrono::steady_clock;
 
 // One timer looks at all that is under way: precise enough, and none has to be set for each request.
 constexpr std::chrono::milliseconds kSweepPause{50};
+constexpr std::chrono::seconds kFairTime{5};  // For an application to answer in, unless its timeout is shorter.
 
 std::chrono::milliseconds TimeLeft(const wire::Request& request, std::chrono::milliseconds longest) {
   if (request.deadline_ms <= 0) return longest;
@@ -44,6 +45,7 @@ class Exchange final : public UpstreamConnection::User {
   std::size_t index = 0;        // In the upstream's list.
   Clock::time_point end;        // For the whole.
   Clock::time_point state_end;  // For connecting, or for finding an address.
+  Clock::time_point asked_at;   // When the request was sent.
   enum class State { kConnecting, kAsked, kNoAddress } state = State::kNoAddress;
   std::uint64_t tried = 0;  // Addresses that took no connection, as bits.
   bool fresh = false;       // Only a new connection will do.
@@ -123,7 +125,8 @@ class HttpUpstream final : public Upstream {
       return Try(exchange);
     }
     const bool others = OthersFit(target);
-    target.NoteResult(result.outcome == ExchangeOutcome::kAnswered, others);
+    const bool broken = result.outcome == ExchangeOutcome::kBroken || result.outcome == ExchangeOutcome::kStale;
+    target.NoteResult(!broken, others);
     if (result.outcome == ExchangeOutcome::kBroken && exchange.responder.request().retry_safe && others &&
         !std::exchange(exchange.elsewhere, true)) {
       exchange.tried |= BitOf(target);
@@ -165,9 +168,7 @@ class HttpUpstream final : public Upstream {
       return;
     }
     exchange.target = target;
-    // What may be run only once is not sent where it might meet a connection that has just been closed.
-    const bool look = !exchange.responder.request().retry_safe;
-    exchange.connection = exchange.fresh ? nullptr : target->TakeResting(look);
+    exchange.connection = exchange.fresh ? nullptr : target->TakeResting();
     if (exchange.connection) return Send(exchange);
     exchange.state = Exchange::State::kConnecting;
     exchange.state_end = Clock::now() + options_.connect_timeout;
@@ -176,6 +177,7 @@ class HttpUpstream final : public Upstream {
 
   void Send(Exchange& exchange) {
     exchange.state = Exchange::State::kAsked;
+    exchange.asked_at = Clock::now();
     const wire::Request& request = exchange.responder.request();
     std::string_view host = request.authority.empty() ? exchange.target->address().authority : request.authority;
     if (!options_.host_header.empty()) host = options_.host_header;
@@ -228,7 +230,11 @@ class HttpUpstream final : public Upstream {
   void SweepOne(Exchange& exchange, Clock::time_point now) {
     if (now >= exchange.end) {
       Count("timeout");
-      if (exchange.state == Exchange::State::kAsked) exchange.target->NoteResult(false, OthersFit(*exchange.target));
+      // Not the fault of an address that was given next to no time.
+      const bool had_time = now - exchange.asked_at >= std::min<Clock::duration>(options_.timeout, kFairTime);
+      if (exchange.state == Exchange::State::kAsked && had_time) {
+        exchange.target->NoteResult(false, OthersFit(*exchange.target));
+      }
       return Answer(exchange, PlainResponse(504, "The application did not answer in time."));
     }
     if (exchange.state == Exchange::State::kConnecting && now >= exchange.state_end) {

@@ -69,20 +69,25 @@ void UpstreamConnection::Write() {
   });
 }
 
-// Always one read is under way, also between two requests: that is how the end of the connection is noticed.
+// Always waits for something to read, also between two requests: that is how the end of the connection is noticed.
+// What is there is taken only while a request is under way, so that nothing which came before one is taken for its
+// answer.
 void UpstreamConnection::Read() {
-  if (buffer_.empty()) buffer_.resize(kReadBytes);
   reading_ = true;
-  socket_.async_read_some(asio::buffer(buffer_), [self = shared_from_this()](error_code error, std::size_t count) {
+  socket_.async_wait(tcp::socket::wait_read, [self = shared_from_this()](error_code error) {
     self->reading_ = false;
     if (!self->socket_.is_open()) return;
-    self->OnRead(error, count);
+    self->OnReadable(error);
     if (self->socket_.is_open() && !self->reading_) self->Read();
   });
 }
 
-void UpstreamConnection::OnRead(error_code error, std::size_t count) {
+void UpstreamConnection::OnReadable(error_code error) {
   if (user_ == nullptr) return OnEnd();
+  if (buffer_.empty()) buffer_.resize(kReadBytes);
+  std::size_t count = 0;
+  if (!error) count = socket_.read_some(asio::buffer(buffer_), error);
+  if (error == asio::error::would_block) return;
   if (error) {
     if (error == asio::error::eof) reader_.End();
     return Finish();
@@ -123,7 +128,7 @@ void UpstreamConnection::Finish() {
 void UpstreamConnection::Rest(std::function<void(UpstreamConnection&)> on_end) {
   on_end_ = std::move(on_end);
   resting_since_ = Clock::now();
-  if (buffer_.size() > kReadBytes && !reading_) buffer_ = std::vector<char>(kReadBytes);
+  if (buffer_.size() > kReadBytes) buffer_ = std::vector<char>(kReadBytes);
 }
 
 void UpstreamConnection::Close() {
@@ -133,7 +138,7 @@ void UpstreamConnection::Close() {
   socket_.close(ignored);
 }
 
-bool UpstreamConnection::SeemsOpen() {
+bool UpstreamConnection::IsQuiet() {
   error_code error;
   char byte = 0;
   socket_.receive(asio::buffer(&byte, 1), tcp::socket::message_peek, error);

@@ -57,15 +57,16 @@ class UpstreamConnection : public std::enable_shared_from_this<UpstreamConnectio
   /// Nobody is told.
   void Close();
 
-  /// Asks the system whether the application has closed it, which may be known before on_end is called.
-  bool SeemsOpen();
+  /// Asks the system whether the application has neither closed it nor sent something that nobody asked for, which may
+  /// be known before on_end is called. What came before a request must not be taken for its answer.
+  bool IsQuiet();
   Clock::time_point opened_at() const { return opened_at_; }
   Clock::time_point resting_since() const { return resting_since_; }
 
  private:
   void Write();
   void Read();
-  void OnRead(boost::system::error_code error, std::size_t count);
+  void OnReadable(boost::system::error_code error);
   void OnEnd();
   void Finish();
 

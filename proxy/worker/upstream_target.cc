@@ -87,6 +87,7 @@ void UpstreamTarget::Probe() {
 void UpstreamTarget::EndProbe(const std::string& problem) {
   std::exchange(probe_, nullptr)->Close();
   bad_answers_ = problem.empty() ? 0 : bad_answers_ + 1;
+  if (problem.empty() && Clock::now() < suspended_until_) return;  // It was asked before it was suspended.
   if (problem.empty()) {
     SetFit(true, "");
   } else if (bad_answers_ >= kBadAnswersToUnfit) {
@@ -110,11 +111,13 @@ void UpstreamTarget::OnResult(UpstreamConnection& /*connection*/, ExchangeResult
   EndProbe(status < 400 ? "" : "answers " + std::to_string(status) + " to " + options_.health_path);
 }
 
-std::shared_ptr<UpstreamConnection> UpstreamTarget::TakeResting(bool look) {
+std::shared_ptr<UpstreamConnection> UpstreamTarget::TakeResting() {
+  // The last one is the youngest.
+  if (!resting_.empty() && Clock::now() - resting_.back()->resting_since() >= options_.idle_timeout) DropOld();
   while (!resting_.empty()) {
     std::shared_ptr<UpstreamConnection> connection = std::move(resting_.back());
     resting_.pop_back();
-    if (look && !connection->SeemsOpen()) {
+    if (!connection->IsQuiet()) {
       connections_gauge_.Decrement();
       connection->Close();
       continue;

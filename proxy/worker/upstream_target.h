@@ -43,7 +43,7 @@ class UpstreamTarget final : private UpstreamConnection::User {
   const UpstreamAddress& address() const { return address_; }
 
   /// A kept connection, or null. `look`: the system is asked whether it still is open.
-  std::shared_ptr<UpstreamConnection> TakeResting(bool look);
+  std::shared_ptr<UpstreamConnection> TakeResting();
   /// A new connection, on its way to `user`.
   std::shared_ptr<UpstreamConnection> Connect(UpstreamConnection::User& user);
   /// The request on a connection from here is over; `keep`: it can be used again.

@@ -56,6 +56,13 @@ class NamespaceCluster:
         cookie = os.path.join(self.folder, ".erlang.cookie")
         with open(os.open(cookie, os.O_WRONLY | os.O_CREAT, 0o400), "w", encoding="ascii") as text:
             text.write(secrets.token_hex(20))
+        try:
+            self._start(count)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, count):
         self._make_network()
         for index in range(count):
             self._launch(index)

@@ -55,7 +55,7 @@ def test_uses_one_connection_for_each_request_that_runs_and_closes_idle_ones(clu
         time.sleep(0.01)
         return always(OK)(request, connection)
     web = application(script)
-    worker = programs.worker(cluster, STREAM, web.url, "--concurrency", "4", "--upstream-idle-timeout", "1s")
+    worker = programs.worker(cluster, STREAM, web.url, "--concurrency", "4", "--upstream-idle-timeout", "3s")
     probes = web.connections
     assert set(statuses(caller, [caller.send(queue, "POST", f"/{i}") for i in range(60)])) == {200}
     assert len(web.requests) == 60

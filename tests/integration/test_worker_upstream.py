@@ -80,7 +80,7 @@ def test_passes_the_length_of_what_head_and_304_leave_out(served):
 def test_keeps_connections_and_uses_them_again(served):
     served.ask(always(OK))
     before = served.application.connections
-    for method in ("GET", "HEAD", "DELETE", "POST"):
+    for method in ("GET", "PUT", "DELETE", "POST"):
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         assert status(served.ask(always(answer), method)) == 200
     assert served.application.connections == before
@@ -89,6 +89,16 @@ def test_keeps_connections_and_uses_them_again(served):
 def test_uses_no_connection_again_on_which_more_came_than_the_response(served):
     assert status(served.ask(always(OK + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"))) == 200
     time.sleep(0.1)
+    for _ in range(3):
+        assert served.ask(always(OK))[1] == b"ok"
+
+
+def test_takes_a_body_that_follows_an_answer_to_head_for_nobody_s_answer(served):
+    def with_a_body(_request, connection):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n")
+        time.sleep(0.05)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
+    assert status(served.ask(with_a_body, "HEAD")) == 200
     for _ in range(3):
         assert served.ask(always(OK))[1] == b"ok"
 

@@ -177,6 +177,7 @@ Result<void> ChannelState::OnHeader(std::string_view payload) {
   content_.too_large = header->body_bytes > protocol_->options().max_message_bytes;
   content_.received_bytes = 0;
   content_.body.clear();
+  if (content_.body.capacity() > kReserveAtMostBytes) std::string().swap(content_.body);  // Nobody took the last one.
   if (!content_.too_large) content_.body.reserve(std::min(header->body_bytes, kReserveAtMostBytes));
   content_.stage = Content::Stage::kBody;
   if (header->body_bytes == 0) DispatchContent();

@@ -217,5 +217,28 @@ TEST_F(DispatcherTest, ForgetsAbandonedRequests) {
   EXPECT_EQ(Status(1), 0);
 }
 
+TEST_F(DispatcherTest, KeepsNoBodyOfARequestThatIsOver) {
+  Up();
+  Job job;
+  job.request.method = "PUT";
+  job.request.retry_safe = true;
+  job.request.body.assign(1 << 20, 'x');
+  dispatcher_.Submit(now_, std::move(job), sink_, 1);
+  Reply(Token(0));
+  Job next;
+  dispatcher_.Submit(now_, std::move(next), sink_, 2);
+  EXPECT_LT(next.request.body.capacity(), 1'000u) << "the memory of the first is handed to the next";  // NOLINT
+}
+
+TEST_F(DispatcherTest, AReturnedRequestIsNoLongerOneThatMayHaveBeenLost) {
+  Up();
+  Submit(1, "POST");
+  dispatcher_.OnNodeLost(now_);
+  Pass(Milliseconds(4'000));
+  dispatcher_.OnReturn(now_, Token(0));
+  Pass(Milliseconds(3'000));
+  EXPECT_EQ(Status(1), 0) << "it waits for a shard";
+}
+
 }  // namespace
 }  // namespace warren::proxy

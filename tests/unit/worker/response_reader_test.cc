@@ -82,6 +82,18 @@ TEST(ResponseReader, KeepsAConnectionOnlyWhereBothSidesDo) {
   EXPECT_TRUE(keeps("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\n"));
 }
 
+TEST(ResponseReader, KeepsNoConnectionWhereABodyMayFollowThatMustNotBeThere) {
+  EXPECT_FALSE(Read("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", true).keeps_alive()) << "to HEAD";
+  EXPECT_FALSE(Read("HTTP/1.1 204 None\r\nContent-Length: 9\r\n\r\n").keeps_alive());
+  EXPECT_FALSE(Read("HTTP/1.1 204 None\r\nTransfer-Encoding: chunked\r\n\r\n").keeps_alive());
+  EXPECT_FALSE(Read("HTTP/1.1 304 Same\r\nTransfer-Encoding: chunked\r\n\r\n").keeps_alive());
+  EXPECT_TRUE(Read("HTTP/1.1 304 Same\r\nContent-Length: 9\r\n\r\n").keeps_alive());
+  EXPECT_TRUE(Read("HTTP/1.1 204 None\r\n\r\n").keeps_alive());
+  const ResponseReader chunks =
+      Read("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+  EXPECT_TRUE(chunks.done() && !chunks.keeps_alive()) << "HTTP/1.0 knows no chunks";
+}
+
 TEST(ResponseReader, TakesTheEndOfTheConnectionForTheEndOfABodyWithoutLength) {
   ResponseReader reader = Read("HTTP/1.1 200 OK\r\n\r\nall of it");
   EXPECT_FALSE(reader.done());
