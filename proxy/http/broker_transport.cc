@@ -182,6 +182,7 @@ Result<std::uint64_t> BrokerTransport::Publish(wire::Request& request, std::stri
 
 void BrokerTransport::Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) {
   if (!publish_ready_ || publish_connection_->unsent_bytes() > kMaxUnsentBytes) return;
+  if (!cancel_channel_->is_open()) cancel_channel_ = publish_connection_->OpenChannel();
   // Not mandatory: a worker whose inbox is gone works on nothing any more.
   (void)cancel_channel_->Publish("", inbox, false, control_encoder_.EncodeCancel(correlation_id, attempt), "");
 }

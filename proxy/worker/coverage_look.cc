@@ -21,7 +21,8 @@ void Coverage::OpenInbox() {
       [weak, epoch](const Result<std::string>& queue) {
         const auto self = weak.lock();
         if (self && epoch == self->epoch_) self->OnInbox(queue);
-      });
+      },
+      inbox_ ? inbox_->name() : nullptr);
 }
 
 void Coverage::OnInbox(const Result<std::string>& queue) {

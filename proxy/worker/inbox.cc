@@ -8,8 +8,9 @@
 namespace warren::worker {
 
 std::shared_ptr<Inbox> Inbox::Open(const std::shared_ptr<amqp::Connection>& connection, OnCancel on_cancel,
-                                   std::function<void(Result<std::string>)> done) {
-  const std::shared_ptr<Inbox> inbox(new Inbox(connection->OpenChannel(), std::move(on_cancel)));
+                                   std::function<void(Result<std::string>)> done, std::shared_ptr<std::string> name) {
+  if (!name) name = std::make_shared<std::string>();
+  const std::shared_ptr<Inbox> inbox(new Inbox(connection->OpenChannel(), std::move(on_cancel), std::move(name)));
   const std::weak_ptr<Inbox> weak = inbox;
   amqp::ChannelHandlers handlers;
   handlers.on_closed = [weak](const Error&) {

@@ -19,23 +19,23 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   using OnCancel = std::function<void(std::string_view correlation_id, std::string_view attempt)>;
 
   /// Declares and consumes the queue; `done` once with its name, or why there is none. Nothing is called after the
-  /// inbox is gone.
+  /// inbox is gone. `name` is that of an inbox that this one replaces, for those who hold it, or null.
   static std::shared_ptr<Inbox> Open(const std::shared_ptr<amqp::Connection>& connection, OnCancel on_cancel,
-                                     std::function<void(Result<std::string>)> done);
+                                     std::function<void(Result<std::string>)> done, std::shared_ptr<std::string> name);
 
   /// The queue; empty until it is consumed, and once it is lost. Shared with those who name it to others.
   const std::shared_ptr<std::string>& name() const { return name_; }
   bool is_open() const { return channel_->is_open(); }
 
  private:
-  Inbox(std::shared_ptr<amqp::Channel> channel, OnCancel on_cancel)
-      : channel_(std::move(channel)), on_cancel_(std::move(on_cancel)) {}
+  Inbox(std::shared_ptr<amqp::Channel> channel, OnCancel on_cancel, std::shared_ptr<std::string> name)
+      : channel_(std::move(channel)), on_cancel_(std::move(on_cancel)), name_(std::move(name)) {}
   void Consume(const std::string& queue, std::function<void(Result<std::string>)> done);
   void OnDelivery(const amqp::Delivery& delivery) const;
 
   std::shared_ptr<amqp::Channel> channel_;
   OnCancel on_cancel_;
-  std::shared_ptr<std::string> name_ = std::make_shared<std::string>();
+  std::shared_ptr<std::string> name_;
 };
 
 }  // namespace warren::worker
