@@ -46,6 +46,21 @@ class PikaWorker:
         self.thread.join(10)
 
 
+@contextlib.contextmanager
+def pika_workers(address):
+    """make(shards, answer) gives a PikaWorker; all of them end with the block."""
+    made = []
+
+    def make(shards, answer):
+        made.append(PikaWorker(address, shards, answer))
+        return made[-1]
+    try:
+        yield make
+    finally:
+        for each in made:
+            each.close()
+
+
 def response(status=200, **fields):
     """Properties of a whole response."""
     return pika.BasicProperties(type="http.response", headers={":status": status, "http": fields})

@@ -10,7 +10,7 @@ import time
 import pika
 import pytest
 
-from pika_worker import PikaWorker, echo, response
+from pika_worker import PikaWorker, echo, pika_workers, response
 from support import http_client
 from support.amqp import connect
 from support.backend import Response
@@ -41,14 +41,8 @@ def _shards(cluster, clean):  # pylint: disable=unused-argument
 
 @pytest.fixture(name="worker")
 def _worker(shards):
-    made = []
-
-    def make(answer=echo):
-        made.append(PikaWorker(shards.amqp[0], SHARDS, answer))
-        return made[-1]
-    yield make
-    for worker in made:
-        worker.close()
+    with pika_workers(shards.amqp[0]) as make:
+        yield lambda answer=echo: make(SHARDS, answer)
 
 
 def test_carries_every_method_and_size_byte_for_byte(shards, programs, worker):

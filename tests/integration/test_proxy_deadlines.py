@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pika_worker import PikaWorker, echo
+from pika_worker import echo, pika_workers
 from support.amqp import ready_count
 from support.http_client import Connection, request
 from support.management import ManagementApi
@@ -30,14 +30,8 @@ def _shards(cluster, module_programs):
 
 @pytest.fixture(name="worker")
 def _worker(cluster, shards):
-    made = []
-
-    def make(answer=echo):
-        made.append(PikaWorker(cluster.amqp[0], shards, answer))
-        return made[-1]
-    yield make
-    for each in made:
-        each.close()
+    with pika_workers(cluster.amqp[0]) as make:
+        yield lambda answer=echo: make(shards, answer)
 
 
 @pytest.mark.usefixtures("shards")

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pika_worker import PikaWorker, echo, response
+from pika_worker import echo, pika_workers, response
 from support.amqp import connect
 from support.backend import Response
 from support.http_client import Connection, request
@@ -48,14 +48,8 @@ def _shards(cluster, module_programs, module_backend):
 
 @pytest.fixture(name="worker")
 def _worker(cluster):
-    made = []
-
-    def make(shards, answer):
-        made.append(PikaWorker(cluster.amqp[0], shards, answer))
-        return made[-1]
-    yield make
-    for each in made:
-        each.close()
+    with pika_workers(cluster.amqp[0]) as make:
+        yield make
 
 
 @pytest.mark.usefixtures("shards")
@@ -86,7 +80,7 @@ def test_latencies_are_told_apart_by_node_and_phase(cluster, programs):
 
 
 def test_every_failure_is_counted(cluster, shards, programs, worker):
-    proxy = programs.proxy(cluster, ODD, "--timeout", "2s")
+    proxy = programs.proxy(cluster, ODD, "--timeout", "4s")
     api = ManagementApi(cluster.management[0])
     held, release = threading.Event(), threading.Event()
 
@@ -119,7 +113,7 @@ def test_every_failure_is_counted(cluster, shards, programs, worker):
     fill(proxy, len(shards))
     wait_until(lambda: proxy.metric("warren_proxy_nacks_total") >= 1 and failures("nacked") + failures("queue_full") >= 1,
                10, "a full queue refuses")
-    assert proxy.metric("warren_proxy_dead_letters_total", reason="expired") > 0
+    wait_until(lambda: proxy.metric("warren_proxy_dead_letters_total", reason="expired") > 0, 10, "what waited expires")
     with Connection(proxy.port) as gone:
         gone.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # It leaves with a reset.
         gone.send(b"GET /gone HTTP/1.1\r\nHost: a\r\n\r\n")
