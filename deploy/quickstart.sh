@@ -37,7 +37,7 @@ done
 while read -r variable; do unset "$variable"; done < <(compgen -v WARREN_)
 unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 
-work=$(mktemp -d -t warren-quickstart-XXXXXX)
+work=$(mktemp -d --suffix=-warren-quickstart)
 cluster() { "$root/deploy/cluster/cluster" --dir "$work/cluster" "$@"; }
 declare -A pids=()
 failed=0

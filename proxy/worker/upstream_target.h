@@ -42,7 +42,7 @@ class UpstreamTarget final : private UpstreamConnection::User {
   std::size_t in_use() const { return in_use_; }  ///< Connections with a request, or being made for one.
   const UpstreamAddress& address() const { return address_; }
 
-  /// A kept connection, or null. `look`: the system is asked whether it still is open.
+  /// A kept connection, or null. The system is asked whether it still is open and quiet.
   std::shared_ptr<UpstreamConnection> TakeResting();
   /// A new connection, on its way to `user`.
   std::shared_ptr<UpstreamConnection> Connect(UpstreamConnection::User& user);
