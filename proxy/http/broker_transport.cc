@@ -85,7 +85,7 @@ void BrokerTransport::Start(Dispatcher& dispatcher) {
 void BrokerTransport::Stop() {
   publish_timer_.cancel();
   consume_timer_.cancel();
-  for (auto* channel : {&publish_channel_, &cancel_channel_, &consume_channel_, &dead_channel_}) {
+  for (auto* channel : {&publish_channel_, &control_channel_, &consume_channel_, &dead_channel_}) {
     if (*channel) (*channel)->SetHandlers({});
     channel->reset();
   }
@@ -107,7 +107,7 @@ void BrokerTransport::Later(boost::asio::steady_timer& timer, Milliseconds& paus
 void BrokerTransport::PublishUp(const ConnectionPtr& connection) {
   publish_timer_.cancel();
   publish_connection_ = connection;
-  if (!cancel_channel_ || !cancel_channel_->is_open()) cancel_channel_ = connection->OpenChannel();
+  if (!control_channel_ || !control_channel_->is_open()) control_channel_ = connection->OpenChannel();
   auto channel = connection->OpenChannel();
   publish_channel_ = channel;
   amqp::ChannelHandlers handlers;
@@ -181,10 +181,18 @@ Result<std::uint64_t> BrokerTransport::Publish(wire::Request& request, std::stri
 }
 
 void BrokerTransport::Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) {
+  ToInbox(inbox, control_encoder_.EncodeCancel(correlation_id, attempt));
+}
+
+void BrokerTransport::Grant(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) {
+  ToInbox(inbox, control_encoder_.EncodeGrant(correlation_id, attempt));
+}
+
+void BrokerTransport::ToInbox(std::string_view inbox, const amqp_basic_properties_t& properties) {
   if (!publish_ready_ || publish_connection_->unsent_bytes() > kMaxUnsentBytes) return;
-  if (!cancel_channel_->is_open()) cancel_channel_ = publish_connection_->OpenChannel();
+  if (!control_channel_->is_open()) control_channel_ = publish_connection_->OpenChannel();
   // Not mandatory: a worker whose inbox is gone works on nothing any more.
-  (void)cancel_channel_->Publish("", inbox, false, control_encoder_.EncodeCancel(correlation_id, attempt), "");
+  (void)control_channel_->Publish("", inbox, false, properties, "");
 }
 
 // --- Replies -----------------------------------------------------------------------------------------

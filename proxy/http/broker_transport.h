@@ -36,6 +36,7 @@ class BrokerTransport : public Transport {
   Result<std::uint64_t> Publish(wire::Request& request, std::string_view routing_key, std::string_view correlation_id,
                                 Milliseconds expiration) override;
   void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override;
+  void Grant(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override;
 
  private:
   using ConnectionPtr = std::shared_ptr<amqp::Connection>;
@@ -48,6 +49,7 @@ class BrokerTransport : public Transport {
   void StartConsuming(const std::string& queue);
   void OpenDeadLetters(const ConnectionPtr& connection);
   void ConsumeDeadLetters(const std::string& queue);
+  void ToInbox(std::string_view inbox, const amqp_basic_properties_t& properties);
   void Later(boost::asio::steady_timer& timer, Milliseconds& pause, std::function<void()> action);
 
   const BrokerTransportOptions options_;
@@ -58,7 +60,7 @@ class BrokerTransport : public Transport {
   amqp::Link publish_link_, consume_link_;
   ConnectionPtr publish_connection_;
   std::shared_ptr<amqp::Channel> publish_channel_, consume_channel_, dead_channel_;
-  std::shared_ptr<amqp::Channel> cancel_channel_;  ///< Without confirms, on the publishing connection.
+  std::shared_ptr<amqp::Channel> control_channel_;  ///< Without confirms, on the publishing connection.
   boost::asio::steady_timer publish_timer_, consume_timer_;
   Milliseconds publish_pause_, consume_pause_;
   std::string reply_queue_;

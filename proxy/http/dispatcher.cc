@@ -257,7 +257,11 @@ void Dispatcher::CountUnknown(std::string_view correlation_id) {
 
 void Dispatcher::OnReply(TimePoint now, const amqp_basic_properties_t& properties, std::string&& body, bool damaged) {
   const wire::Envelope envelope = wire::ReadEnvelope(properties);
-  if (const auto accept = wire::ReadAccept(properties)) return OnAccept(now, *accept);
+  if (envelope.type == wire::kAcceptType) {
+    if (const auto accept = wire::ReadAccept(properties)) return OnAccept(now, *accept);
+  } else if (envelope.type == wire::kClaimType) {
+    if (const auto claim = wire::ReadClaim(properties)) return OnClaim(now, *claim);
+  }
   TokenTable::Place place;
   if (Find(envelope.correlation_id, place) == nullptr) return CountUnknown(envelope.correlation_id);
   if (!damaged) {

@@ -65,6 +65,8 @@ class Transport {
                                         std::string_view correlation_id, Milliseconds expiration) = 0;
   /// Sends http.cancel to a worker's inbox, as well as that goes now.
   virtual void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) = 0;
+  /// Sends http.grant, as Cancel.
+  virtual void Grant(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) = 0;
 };
 
 /// What happened, for metrics; written by the I/O thread, read by any.
@@ -73,6 +75,7 @@ struct DispatcherStats {
   Count publishings{0}, retries{0}, returns{0}, nacks{0}, blocked{0}, deadlines{0};
   Count unknown_replies{0}, late_replies{0};  ///< Of no request any more; late: of a publishing that was given up.
   Count malformed_replies{0}, nodes_lost{0}, accepts{0}, cancels{0};
+  Count grants{0}, claims_refused{0};  ///< Answers to http.claim; refused: somebody else had it, or nobody waits.
   Count dead_rejected{0}, dead_maxlen{0}, dead_delivery_limit{0}, dead_expired{0};  ///< Dead letters by reason.
   std::atomic<std::int64_t> in_flight{0};
   std::array<Count, kCauses.size()> failures{};  ///< Answers of the dispatcher's own, by Cause.
@@ -125,7 +128,7 @@ class Dispatcher {
   // What the consume connection says.
   void OnReplyQueueUp(TimePoint now);
   void OnReplyQueueDown(TimePoint now);
-  /// A response or an http.accept. `damaged`: the message did not arrive as it was sent.
+  /// A response, an http.accept or an http.claim. `damaged`: the message did not arrive as it was sent.
   void OnReply(TimePoint now, const amqp_basic_properties_t& properties, std::string&& body, bool damaged);
   /// A request came back through the dead-letter exchange. `reason` as in x-death.
   void OnDeadLetter(std::string_view correlation_id, std::string_view reason);
@@ -157,7 +160,7 @@ class Dispatcher {
     std::uint64_t sequence = 0;
     State state = State::kUnconfirmed;
   };
-  /// A worker has had this copy for a while.
+  /// A worker has had this copy for a while, or has claimed it.
   struct Accepted {
     Token token;
     std::string inbox, attempt;
@@ -218,6 +221,8 @@ class Dispatcher {
 
   // dispatcher_control.cc
   void OnAccept(TimePoint now, const wire::Accept& accept);
+  void OnClaim(TimePoint now, const wire::Claim& claim);
+  bool InHand(TimePoint now) const;
   void Release(Slot& slot, std::size_t answered);
   void Drop(const Slot& slot, const Token& token);
 

@@ -1,8 +1,16 @@
 // The half of the dispatcher that talks to workers about work under way: it remembers who has a request
-// (http.accept), and tells them when nobody waits for it any more (http.cancel).
+// (http.accept, http.claim), which of them may run it (http.grant), and tells them when nobody waits for it any more
+// (http.cancel).
+#include <algorithm>
+
 #include "proxy/http/dispatcher.h"
 
 namespace warren::proxy {
+
+/// Whether a worker that says so has a request for good: while a node is going away, so may be the worker.
+bool Dispatcher::InHand(TimePoint now) const {
+  return node_lost_at_ == TimePoint::min() || now - node_lost_at_ >= options_.settle;
+}
 
 void Dispatcher::OnAccept(TimePoint now, const wire::Accept& accept) {
   const auto token = Token::Parse(accept.correlation_id);
@@ -10,8 +18,7 @@ void Dispatcher::OnAccept(TimePoint now, const wire::Accept& accept) {
   DispatcherStats::Add(stats_.accepts);
   if (const auto* place = table_.Find(*token)) {
     Slot& slot = slots_[place->slot];
-    // While a node is going away, so may be the worker that still said this.
-    slot.in_hand = node_lost_at_ == TimePoint::min() || now - node_lost_at_ >= options_.settle;
+    slot.in_hand = InHand(now);
     for (Accepted& known : slot.accepted) {  // Delivered again: who had it before has lost it.
       if (known.token == *token) return known.inbox = accept.inbox, known.attempt = accept.attempt, void();
     }
@@ -20,6 +27,32 @@ void Dispatcher::OnAccept(TimePoint now, const wire::Accept& accept) {
     DispatcherStats::Add(stats_.cancels);
     transport_.Cancel(accept.inbox, accept.correlation_id, accept.attempt);
   }
+}
+
+// One delivery of a copy may run it, for good: the one that claims it first. The worker asks again where no answer
+// came, so one that cannot be sent now is not missed. Who was told `accept` without a claim may have run it, too.
+void Dispatcher::OnClaim(TimePoint now, const wire::Claim& claim) {
+  const auto token = Token::Parse(claim.correlation_id);
+  if (!token) return;
+  const auto refuse = [&] {
+    DispatcherStats::Add(stats_.claims_refused);
+    transport_.Cancel(claim.inbox, claim.correlation_id, claim.attempt);
+  };
+  const auto* place = table_.Find(*token);
+  if (place == nullptr) return refuse();
+  Slot& slot = slots_[place->slot];
+  const auto first = std::find_if(slot.accepted.begin(), slot.accepted.end(),
+                                  [&](const Accepted& known) { return known.token == *token; });
+  if (first != slot.accepted.end() && first->attempt != claim.attempt) {
+    refuse();
+    return Fail(place->slot, Cause::kLost, kMaybeLost);
+  }
+  if (first == slot.accepted.end()) {
+    slot.accepted.push_back({*token, std::string(claim.inbox), std::string(claim.attempt)});
+    slot.in_hand = InHand(now);
+  }
+  DispatcherStats::Add(stats_.grants);
+  transport_.Grant(claim.inbox, claim.correlation_id, claim.attempt);
 }
 
 /// Forgets all publishings of a request that is over; whoever works on one that was not the answer is told.

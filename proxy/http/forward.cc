@@ -196,6 +196,7 @@ void MakeRequest(const wire::RequestHead& head, const ForwardContext& context, c
     has_key = has_key || (!field.value.empty() && SameName(field.name, "idempotency-key"));
   }
   request.retry_safe = has_key || wire::IsRetrySafe(request.method, {});
+  request.claim = !request.retry_safe;
   WriteIds(seen, request_id, trace, request);
   // What the message says elsewhere is not said twice: the broker decodes each entry of the table.
   if (!seen.via.empty() || head.minor_version == 0) {

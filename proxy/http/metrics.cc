@@ -114,6 +114,8 @@ std::vector<prometheus::MetricFamily> ProxyCollector::Collect() const {
               WARREN_SUM(dispatcher.accepts));
   out.Counter("warren_proxy_cancels_total", "Workers told that nobody waits for their answer any more.",
               WARREN_SUM(dispatcher.cancels));
+  out.Labelled(kCounter, "warren_proxy_claims_total", "Workers' questions whether they may run a request.", "answer",
+               {{"granted", WARREN_SUM(dispatcher.grants)}, {"refused", WARREN_SUM(dispatcher.claims_refused)}});
   out.Labelled(kCounter, "warren_proxy_reconnects_total", "Connections to the broker made again.", "link",
                {{"publish", WARREN_SUM(publish_reconnects)}, {"consume", WARREN_SUM(consume_reconnects)}});
   out.Labelled(kGauge, "warren_proxy_links_up", "Broker connections ready, of all I/O threads.", "link",

@@ -180,6 +180,7 @@ Result<Request> DecodeRequest(const amqp_basic_properties_t& properties, std::st
   if (request.sent_ms == 0) request.sent_ms = SentByExpiration(properties, request.deadline_ms);
   const std::optional<bool> retry_safe = amqp::AsBool(amqp::Find(headers, ":retry-safe"));
   request.retry_safe = retry_safe ? *retry_safe : IsRetrySafe(request.method, request.fields);
+  request.claim = amqp::AsBool(amqp::Find(headers, ":claim")).value_or(false);
   request.body = std::move(body);
   return request;
 }

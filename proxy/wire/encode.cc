@@ -165,6 +165,7 @@ const amqp_basic_properties_t& RequestEncoder::Encode(const Request& request, st
   const bool expiration_tells = request.sent_ms > 0 && request.deadline_ms - request.sent_ms == expiration_ms;
   if (request.sent_ms > 0 && !expiration_tells) AddInteger(":sent", request.sent_ms);
   AddBool(":retry-safe", request.retry_safe);
+  if (request.claim) AddBool(":claim", true);
   AddText(":client-addr", request.client_addr);
   AddText(":proxy", request.proxy);
   AddText("traceparent", request.traceparent);

@@ -55,6 +55,7 @@ struct Request {
   std::string proxy;        ///< Instance id of the proxy.
   std::string traceparent;  ///< W3C trace context; empty: none.
   bool retry_safe = false;
+  bool claim = false;  ///< The proxy answers http.claim (control.h): whoever is not sure to be the first asks it.
   std::int64_t deadline_ms = 0;  ///< Unix time; 0: none.
   std::int64_t sent_ms = 0;  ///< Unix time at which the proxy published it; 0: unknown. Mostly not sent: see wire.md.
   /// End-to-end fields; without Host, Content-Length and those that the message says elsewhere (docs/wire.md).

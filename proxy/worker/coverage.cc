@@ -165,6 +165,9 @@ void Coverage::Consume(const std::string& shard, unsigned prefetch) {
     Log(LogLevel::kWarning, "refused a message", error);
     if (const auto self = weak.lock()) self->metrics_.malformed.Increment();
   };
+  hooks.on_unwanted = [weak](std::string_view correlation_id, std::string_view attempt) {
+    if (const auto self = weak.lock()) self->runner_.Cancel(correlation_id, attempt);
+  };
   hooks.on_lost = [weak, epoch = epoch_, shard](const Error& error) {
     const auto self = weak.lock();
     if (self && epoch == self->epoch_) self->OnLost(shard, error);

@@ -15,9 +15,12 @@ void Coverage::OpenInbox() {
   const std::uint64_t epoch = epoch_;
   inbox_ = Inbox::Open(
       connection_,
-      [weak](std::string_view correlation_id, std::string_view attempt) {
-        if (const auto self = weak.lock()) self->runner_.Cancel(correlation_id, attempt);
-      },
+      {[weak](std::string_view correlation_id, std::string_view attempt) {
+         if (const auto self = weak.lock()) self->runner_.Cancel(correlation_id, attempt);
+       },
+       [weak](std::string_view correlation_id, std::string_view attempt) {
+         if (const auto self = weak.lock()) self->runner_.Grant(correlation_id, attempt);
+       }},
       [weak, epoch](const Result<std::string>& queue) {
         const auto self = weak.lock();
         if (self && epoch == self->epoch_) self->OnInbox(queue);
@@ -27,13 +30,18 @@ void Coverage::OpenInbox() {
 
 void Coverage::OnInbox(const Result<std::string>& queue) {
   const bool needed = self_.node.empty();
+  runner_.SetClaims(queue.has_value());
   if (queue) {
     if (needed) AskForNode();
     return;
   }
   inbox_refused_ = true;
   if (!needed) {
-    return Log(LogLevel::kInfo, "cannot declare an inbox: clients that go away stop no work here", queue.error());
+    return Log(
+        LogLevel::kWarning,
+        "cannot declare an inbox: clients that go away stop no work here, and whether a request was run before is "
+        "known from the broker's flag alone",
+        queue.error());
   }
   Log(LogLevel::kWarning, "cannot declare a queue to find out the node of the connection", queue.error());
   Say(false, "cannot declare a queue to find out the node of the connection: " + queue.error().ToString());

@@ -7,10 +7,10 @@
 
 namespace warren::worker {
 
-std::shared_ptr<Inbox> Inbox::Open(const std::shared_ptr<amqp::Connection>& connection, OnCancel on_cancel,
+std::shared_ptr<Inbox> Inbox::Open(const std::shared_ptr<amqp::Connection>& connection, Hooks hooks,
                                    std::function<void(Result<std::string>)> done, std::shared_ptr<std::string> name) {
   if (!name) name = std::make_shared<std::string>();
-  const std::shared_ptr<Inbox> inbox(new Inbox(connection->OpenChannel(), std::move(on_cancel), std::move(name)));
+  const std::shared_ptr<Inbox> inbox(new Inbox(connection->OpenChannel(), std::move(hooks), std::move(name)));
   const std::weak_ptr<Inbox> weak = inbox;
   amqp::ChannelHandlers handlers;
   handlers.on_closed = [weak](const Error&) {
@@ -50,7 +50,11 @@ void Inbox::Consume(const std::string& queue, std::function<void(Result<std::str
 
 void Inbox::OnDelivery(const amqp::Delivery& delivery) const {
   if (delivery.damaged()) return;
-  if (const auto cancel = wire::ReadCancel(delivery.properties)) on_cancel_(cancel->correlation_id, cancel->attempt);
+  if (const auto grant = wire::ReadGrant(delivery.properties)) {
+    hooks_.on_grant(grant->correlation_id, grant->attempt);
+  } else if (const auto cancel = wire::ReadCancel(delivery.properties)) {
+    hooks_.on_cancel(cancel->correlation_id, cancel->attempt);
+  }
 }
 
 }  // namespace warren::worker

@@ -1,5 +1,5 @@
-// The worker's inbox: a queue of one connection alone, to which the proxy sends http.cancel (docs/wire.md,
-// "Long work"). Its node is the node of the connection, so it tells that as well.
+// The worker's inbox: a queue of one connection alone, to which the proxy sends http.cancel and http.grant
+// (docs/wire.md, "Long work" and "Claims"). Its node is the node of the connection, so it tells that as well.
 //
 // Threads: everything on the connection's executor.
 #pragma once
@@ -16,11 +16,14 @@ namespace warren::worker {
 
 class Inbox : public std::enable_shared_from_this<Inbox> {
  public:
-  using OnCancel = std::function<void(std::string_view correlation_id, std::string_view attempt)>;
+  using OnMessage = std::function<void(std::string_view correlation_id, std::string_view attempt)>;
+  struct Hooks {
+    OnMessage on_cancel, on_grant;
+  };
 
   /// Declares and consumes the queue; `done` once with its name, or why there is none. Nothing is called after the
   /// inbox is gone. `name` is that of an inbox that this one replaces, for those who hold it, or null.
-  static std::shared_ptr<Inbox> Open(const std::shared_ptr<amqp::Connection>& connection, OnCancel on_cancel,
+  static std::shared_ptr<Inbox> Open(const std::shared_ptr<amqp::Connection>& connection, Hooks hooks,
                                      std::function<void(Result<std::string>)> done, std::shared_ptr<std::string> name);
 
   /// The queue; empty until it is consumed, and once it is lost. Shared with those who name it to others.
@@ -28,13 +31,13 @@ class Inbox : public std::enable_shared_from_this<Inbox> {
   bool is_open() const { return channel_->is_open(); }
 
  private:
-  Inbox(std::shared_ptr<amqp::Channel> channel, OnCancel on_cancel, std::shared_ptr<std::string> name)
-      : channel_(std::move(channel)), on_cancel_(std::move(on_cancel)), name_(std::move(name)) {}
+  Inbox(std::shared_ptr<amqp::Channel> channel, Hooks hooks, std::shared_ptr<std::string> name)
+      : channel_(std::move(channel)), hooks_(std::move(hooks)), name_(std::move(name)) {}
   void Consume(const std::string& queue, std::function<void(Result<std::string>)> done);
   void OnDelivery(const amqp::Delivery& delivery) const;
 
   std::shared_ptr<amqp::Channel> channel_;
-  OnCancel on_cancel_;
+  Hooks hooks_;
   std::shared_ptr<std::string> name_;
 };
 

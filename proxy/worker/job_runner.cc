@@ -2,12 +2,17 @@
 #include "proxy/worker/job_runner.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "shardmgr/program/logging.h"
 
 namespace warren::worker {
 namespace {
+
+constexpr std::chrono::milliseconds kClaimAgain{500};    ///< Where no answer came.
+constexpr std::chrono::seconds kLongestClaim{30};        ///< Of a request without a deadline.
+constexpr std::chrono::milliseconds kShortestPause{10};  ///< Between two looks at what is due.
 
 std::int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -29,7 +34,7 @@ std::shared_ptr<JobRunner> JobRunner::Make(boost::asio::any_io_executor executor
 
 JobRunner::JobRunner(const boost::asio::any_io_executor& executor, JobRunnerOptions options, Handler handler,
                      WorkerMetrics& metrics)
-    : options_(options), handler_(std::move(handler)), metrics_(metrics), accept_timer_(executor) {}
+    : options_(options), handler_(std::move(handler)), metrics_(metrics), timer_(executor) {}
 
 JobRunner::~JobRunner() { gate_->Shut(); }
 
@@ -43,7 +48,7 @@ void JobRunner::Take(Job job) {
   const Clock::time_point now = Clock::now();
   waiting_.push_back({std::move(job), next_number_++, now});
   RunWaiting();
-  if (!accept_timer_runs_ && options_.accept_after.count() > 0) AcceptLater(now + options_.accept_after);
+  if (options_.accept_after.count() > 0) LookLater(now + options_.accept_after);
 }
 
 void JobRunner::RunWaiting() {
@@ -51,8 +56,51 @@ void JobRunner::RunWaiting() {
     Taken taken = std::move(waiting_.front());
     waiting_.pop_front();
     const std::int64_t now_ms = NowMs();
-    if (!Settled(taken.job, now_ms)) Run(std::move(taken), now_ms);
+    if (Settled(taken.job, now_ms)) continue;
+    if (!NeedsGrant(taken)) {
+      Run(std::move(taken), now_ms);
+      continue;
+    }
+    claiming_.push_back(std::move(taken));
+    Claim(claiming_.back(), Clock::now());
   }
+}
+
+/// Another worker may have run it, and it must not run twice.
+bool JobRunner::NeedsGrant(const Taken& taken) const {
+  const Job& job = taken.job;
+  return claims_ && job.request.claim && !job.request.retry_safe && !job.first && !taken.granted;
+}
+
+void JobRunner::Claim(Taken& taken, Clock::time_point now) {
+  if (taken.job.source->Claim(taken.job, AttemptName(taken.number))) {
+    taken.accepted = true;
+    if (!std::exchange(taken.claimed, true)) metrics_.claimed.Increment();
+  }
+  taken.claim_again = now + kClaimAgain;
+  LookLater(taken.claim_again);
+}
+
+void JobRunner::SetClaims(bool possible) {
+  claims_ = possible;
+  if (claims_) return;
+  std::move(claiming_.begin(), claiming_.end(), std::back_inserter(waiting_));
+  claiming_.clear();
+  RunWaiting();
+}
+
+void JobRunner::Grant(std::string_view correlation_id, std::string_view attempt) {
+  const auto claim = std::find_if(claiming_.begin(), claiming_.end(),
+                                  [&](const Taken& taken) { return Is(taken, correlation_id, attempt); });
+  if (claim == claiming_.end()) return;
+  claim->granted = true;
+  waiting_.push_front(std::move(*claim));
+  claiming_.erase(claim);
+  RunWaiting();
+}
+
+bool JobRunner::Is(const Taken& taken, std::string_view correlation_id, std::string_view attempt) const {
+  return taken.accepted && taken.job.correlation_id == correlation_id && AttemptName(taken.number) == attempt;
 }
 
 // True when the job needs no work: nobody waits for it, or running it again would be wrong.
@@ -126,14 +174,13 @@ void JobRunner::Send(const Job& job, wire::Response response) {
 }
 
 void JobRunner::Cancel(std::string_view correlation_id, std::string_view attempt) {
-  const auto is_it = [&](const Taken& taken) {
-    return taken.accepted && taken.job.correlation_id == correlation_id && AttemptName(taken.number) == attempt;
-  };
-  const auto waiting = std::find_if(waiting_.begin(), waiting_.end(), is_it);
-  if (waiting != waiting_.end()) {
+  const auto is_it = [&](const Taken& taken) { return Is(taken, correlation_id, attempt); };
+  for (std::deque<Taken>* list : {&waiting_, &claiming_}) {
+    const auto found = std::find_if(list->begin(), list->end(), is_it);
+    if (found == list->end()) continue;
     metrics_.cancelled.Increment();
-    waiting->job.source->Drop(waiting->job);
-    waiting_.erase(waiting);
+    found->job.source->Drop(found->job);
+    list->erase(found);
     return;
   }
   const auto running = std::find_if(running_.begin(), running_.end(),
@@ -147,22 +194,22 @@ void JobRunner::Cancel(std::string_view correlation_id, std::string_view attempt
   if (const auto give_up = std::exchange(responder->on_cancel, nullptr)) give_up();
 }
 
-void JobRunner::AcceptLater(Clock::time_point when) {
-  accept_timer_runs_ = true;
-  accept_timer_.expires_at(when);
-  accept_timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+// One timer for all jobs: it runs while there are some that have not been accepted, or wait for a grant.
+void JobRunner::LookLater(Clock::time_point when) {
+  if (look_at_ <= when) return;
+  look_at_ = when;
+  timer_.expires_at(when);
+  timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
     const auto self = weak.lock();
     if (!self || error) return;
-    self->accept_timer_runs_ = false;
-    self->AcceptDue();
+    self->look_at_ = Clock::time_point::max();
+    self->Look();
   });
 }
 
-// One timer for all jobs: it runs while there are some that have not been accepted.
-void JobRunner::AcceptDue() {
-  constexpr std::chrono::milliseconds kShortestPause{10};
+void JobRunner::Look() {
   const Clock::time_point now = Clock::now();
-  auto next = Clock::time_point::max();
+  auto next = LookAtClaims(now);
   const auto look_at = [&](Taken& taken) {
     if (taken.accepted) return;
     const Clock::time_point due = taken.at + options_.accept_after;
@@ -173,17 +220,38 @@ void JobRunner::AcceptDue() {
       if (taken.job.source->Accept(taken.job, AttemptName(taken.number))) metrics_.accepted.Increment();
     }
   };
-  for (auto& [number, running] : running_) {
-    if (running.taken) look_at(*running.taken);
+  if (options_.accept_after.count() > 0) {
+    for (auto& [number, running] : running_) {
+      if (running.taken) look_at(*running.taken);
+    }
+    for (Taken& taken : waiting_) look_at(taken);
   }
-  for (Taken& taken : waiting_) look_at(taken);
-  if (next != Clock::time_point::max()) AcceptLater(std::max(next, now + kShortestPause));
+  if (next != Clock::time_point::max()) LookLater(std::max(next, now + kShortestPause));
+}
+
+/// Lets go of claims that nobody waits for, and asks again. When the next is due.
+JobRunner::Clock::time_point JobRunner::LookAtClaims(Clock::time_point now) {
+  const std::int64_t now_ms = NowMs();
+  auto next = Clock::time_point::max();
+  std::erase_if(claiming_, [&](Taken& taken) {
+    if (Settled(taken.job, now_ms)) return true;
+    if (now - taken.at >= kLongestClaim && taken.job.request.deadline_ms == 0) {
+      metrics_.expired.Increment();
+      taken.job.source->Drop(taken.job);
+      return true;
+    }
+    if (taken.claim_again <= now) Claim(taken, now);
+    next = std::min(next, taken.claim_again);
+    return false;
+  });
+  return next;
 }
 
 std::string JobRunner::AttemptName(std::uint64_t number) const { return instance_ + "-" + std::to_string(number); }
 
 void JobRunner::Abandon() {
   waiting_.clear();
+  claiming_.clear();
   for (auto& [number, running] : running_) running.taken.reset();
 }
 

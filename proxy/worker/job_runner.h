@@ -1,5 +1,6 @@
-// JobRunner: the rules about one delivered request (docs/wire.md, "Rules for workers" and "Long work"): which are
-// run, which are answered without being run, how many run at once, what an answer carries, and when work is given up.
+// JobRunner: the rules about one delivered request (docs/wire.md, "Rules for workers", "Long work" and "Claims"):
+// which are run, which are answered without being run, how many run at once, what an answer carries, and when work is
+// given up.
 //
 // Threads: everything on the worker's executor, the Responders it hands out excepted.
 #pragma once
@@ -35,11 +36,16 @@ class JobRunner : public std::enable_shared_from_this<JobRunner> {
   void SetOrigin(std::string node, std::string instance);
   /// Runs the job now, or when fewer than `concurrency` run.
   void Take(Job job);
+  /// Whether the proxy can be asked before what may have been run elsewhere is run; false: it is run by the broker's
+  /// flag alone.
+  void SetClaims(bool possible);
+  /// This attempt, which was claimed, may be run. Unknown ones are ignored.
+  void Grant(std::string_view correlation_id, std::string_view attempt);
   /// Nobody waits for the answer to this attempt: acks it, and what runs is told to give up. Unknown ones are ignored.
   void Cancel(std::string_view correlation_id, std::string_view attempt);
   /// Forgets waiting jobs and drops the results of running ones: their connection is gone.
   void Abandon();
-  bool idle() const { return running_.empty() && waiting_.empty(); }
+  bool idle() const { return running_.empty() && waiting_.empty() && claiming_.empty(); }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -51,7 +57,10 @@ class JobRunner : public std::enable_shared_from_this<JobRunner> {
     Job job;
     std::uint64_t number = 0;
     Clock::time_point at;
-    bool accepted = false;
+    bool accepted = false;  ///< The proxy was told, or cannot be.
+    bool granted = false;   ///< The proxy said that it may be run.
+    bool claimed = false;
+    Clock::time_point claim_again = {};
   };
   struct Running {
     std::optional<Taken> taken;  ///< Nothing once it was abandoned or cancelled.
@@ -65,18 +74,23 @@ class JobRunner : public std::enable_shared_from_this<JobRunner> {
   void Run(Taken taken, std::int64_t now_ms);
   void Finish(std::uint64_t number, wire::Response response);
   void Send(const Job& job, wire::Response response);
-  void AcceptLater(Clock::time_point when);
-  void AcceptDue();
+  bool NeedsGrant(const Taken& taken) const;
+  void Claim(Taken& taken, Clock::time_point now);
+  bool Is(const Taken& taken, std::string_view correlation_id, std::string_view attempt) const;
+  void LookLater(Clock::time_point when);
+  void Look();
+  Clock::time_point LookAtClaims(Clock::time_point now);
   std::string AttemptName(std::uint64_t number) const;
 
   const JobRunnerOptions options_;
   std::shared_ptr<AnswerGate> gate_;
   Handler handler_;
   WorkerMetrics& metrics_;
-  boost::asio::steady_timer accept_timer_;
-  bool accept_timer_runs_ = false;
+  boost::asio::steady_timer timer_;
+  Clock::time_point look_at_ = Clock::time_point::max();  ///< When the timer rings; max: not at all.
   std::string node_, instance_;
-  std::deque<Taken> waiting_;
+  bool claims_ = true;
+  std::deque<Taken> waiting_, claiming_;
   std::map<std::uint64_t, Running> running_;  ///< By number; responders know no more than that.
   std::uint64_t next_number_ = 0;
 };

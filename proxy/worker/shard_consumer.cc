@@ -3,8 +3,16 @@
 
 #include "proxy/wire/control.h"
 #include "shardmgr/broker/amqp/bytes.h"
+#include "shardmgr/program/logging.h"
 
 namespace warren::worker {
+
+namespace {
+
+/// What was given back may have gone to another consumer: then another is given back.
+constexpr std::chrono::seconds kGiveBackAgain{1};
+
+}  // namespace
 
 wire::Response PlainResponse(int status, std::string_view text) {
   wire::Response response;
@@ -34,6 +42,11 @@ void ShardConsumer::Start(const std::string& tag, unsigned prefetch) {
   };
   handlers.on_closed = [weak](const Error& error) {
     if (const auto self = weak.lock()) self->OnLost(error);
+  };
+  handlers.on_return = [weak](amqp::Returned& returned) {
+    const auto self = weak.lock();
+    const auto claim = wire::ReadClaim(returned.properties);
+    if (self && claim) self->hooks_.on_unwanted(claim->correlation_id, claim->attempt);
   };
   channel_->SetHandlers(std::move(handlers));
   channel_->Qos(static_cast<std::uint16_t>(prefetch), false, [](Result<void>) {});
@@ -86,7 +99,36 @@ void ShardConsumer::OnDelivery(amqp::Delivery& delivery) {
   Result<wire::Request> request = wire::DecodeRequest(delivery.properties, std::move(delivery.body));
   if (!request) return Refuse(delivery, request.error());
   job.request = std::move(*request);
+  if (flag_ != Flag::kLost && GiveBack(delivery, job)) return;
+  job.first = flag_ == Flag::kWorks && !job.redelivered;
+  flag_needed_ = flag_needed_ || (job.request.claim && !job.request.retry_safe);
   hooks_.on_job(std::move(job));
+}
+
+// Finds out whether the queue marks what it delivers again: gives a request back that it may deliver again, and looks
+// whether it comes back marked. True when it was given back.
+bool ShardConsumer::GiveBack(const amqp::Delivery& delivery, const Job& job) {
+  if (flag_ == Flag::kWorks || !flag_needed_ || stopping_) return false;
+  if (flag_ == Flag::kAsked && job.correlation_id == given_back_) {
+    flag_ = delivery.redelivered ? Flag::kWorks : Flag::kLost;
+    if (flag_ == Flag::kLost) {
+      program::Log(
+          program::LogLevel::kInfo,
+          "the broker does not mark what it delivers again from this shard: workers ask the proxy before they run "
+          "what must not run twice",
+          {{"shard", shard_}});
+    }
+    return false;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (delivery.redelivered || !job.request.retry_safe || job.correlation_id.empty()) return false;
+  if (flag_ == Flag::kAsked && now - given_back_at_ < kGiveBackAgain) return false;
+  flag_ = Flag::kAsked;
+  given_back_ = job.correlation_id;
+  given_back_at_ = now;
+  channel_->Reject(delivery.delivery_tag, true);
+  --held_;
+  return true;
 }
 
 void ShardConsumer::Refuse(const amqp::Delivery& delivery, const Error& error) {
@@ -131,10 +173,21 @@ int ShardConsumer::Answer(const Job& job, const wire::Response& response) {
 void ShardConsumer::Drop(const Job& job) { Done(job.delivery_tag); }
 
 bool ShardConsumer::Accept(const Job& job, std::string_view attempt) {
-  if (inbox_->empty() || job.reply_to.empty() || job.correlation_id.empty() || !channel_->is_open()) return false;
+  if (!CanTell(job)) return false;
   wire::ControlEncoder encoder;
   const amqp_basic_properties_t& properties = encoder.EncodeAccept(job.correlation_id, *inbox_, attempt);
   return channel_->Publish("", job.reply_to, false, properties, "").has_value();
+}
+
+bool ShardConsumer::Claim(const Job& job, std::string_view attempt) {
+  if (!CanTell(job)) return false;
+  wire::ControlEncoder encoder;
+  const amqp_basic_properties_t& properties = encoder.EncodeClaim(job.correlation_id, *inbox_, attempt);
+  return channel_->Publish("", job.reply_to, true, properties, "").has_value();
+}
+
+bool ShardConsumer::CanTell(const Job& job) const {
+  return !inbox_->empty() && !job.reply_to.empty() && !job.correlation_id.empty() && channel_->is_open();
 }
 
 void ShardConsumer::Done(std::uint64_t delivery_tag) {

@@ -28,6 +28,7 @@ struct Job {
   std::string correlation_id;
   std::string reply_to;
   wire::Request request;
+  bool first = false;  ///< Certainly its first delivery. Neither this nor redelivered: the broker may have forgotten.
 };
 
 /// Where a job came from, and where its answer goes. Tests stand in for it.
@@ -45,6 +46,8 @@ class JobSource {
   virtual void Drop(const Job& job) = 0;
   /// Tells the proxy that the job is in work, and by which name it is cancelled. False where nothing can be cancelled.
   virtual bool Accept(const Job& job, std::string_view attempt) = 0;
+  /// Asks the proxy whether the job may be run. False where that cannot be asked now.
+  virtual bool Claim(const Job& job, std::string_view attempt) = 0;
 };
 
 struct ShardConsumerHooks {
@@ -52,13 +55,15 @@ struct ShardConsumerHooks {
   std::function<void()> on_consuming;  ///< The broker has agreed to the consumer.
   /// A message that is no request; it has been dealt with.
   std::function<void(const Error&)> on_malformed;
+  /// Nobody waits for what was claimed: the reply queue is gone.
+  std::function<void(std::string_view correlation_id, std::string_view attempt)> on_unwanted;
   /// It no longer consumes and never will: refused, cancelled by the broker, or the channel closed. Once.
   std::function<void(const Error&)> on_lost;
 };
 
 class ShardConsumer final : public JobSource, public std::enable_shared_from_this<ShardConsumer> {
  public:
-  /// `inbox`: the connection's queue for http.cancel; empty as long as there is none.
+  /// `inbox`: the connection's queue for http.cancel and http.grant; empty as long as there is none.
   ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::string shard,
                 std::shared_ptr<const std::string> inbox, ShardConsumerHooks hooks);
 
@@ -69,6 +74,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   int Answer(const Job& job, const wire::Response& response) override;
   void Drop(const Job& job) override;
   bool Accept(const Job& job, std::string_view attempt) override;
+  bool Claim(const Job& job, std::string_view attempt) override;
   const std::string& shard() const override { return shard_; }
   bool is_open() const override { return channel_->is_open(); }
 
@@ -79,8 +85,14 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   bool finished() const { return cancelled_ && held_ == 0; }
 
  private:
+  /// Whether the queue marks what it delivers again. It may have lost that (docs/adr/0009-claims.md); it is not asked
+  /// before there is a request that depends on it, and asked by giving back one that may be run twice.
+  enum class Flag : std::uint8_t { kNotAsked, kAsked, kWorks, kLost };
+
   void OnDelivery(amqp::Delivery& delivery);
+  bool GiveBack(const amqp::Delivery& delivery, const Job& job);
   void OnLost(const Error& error);
+  bool CanTell(const Job& job) const;
   void Done(std::uint64_t delivery_tag);
   void Refuse(const amqp::Delivery& delivery, const Error& error);
 
@@ -91,6 +103,10 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   std::shared_ptr<const std::string> inbox_;
   ShardConsumerHooks hooks_;
   wire::ResponseEncoder encoder_;
+  Flag flag_ = Flag::kNotAsked;
+  bool flag_needed_ = false;
+  std::string given_back_;  ///< Its correlation id.
+  std::chrono::steady_clock::time_point given_back_at_;
   std::size_t held_ = 0;
   std::chrono::steady_clock::time_point last_delivery_;
   bool stopping_ = false;

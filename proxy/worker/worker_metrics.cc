@@ -42,6 +42,8 @@ WorkerMetrics::WorkerMetrics(prometheus::Registry& registry, std::string_view vh
       malformed(Count(registry, "warren_worker_malformed_total", "Messages that were no requests.", labels_)),
       accepted(Count(registry, "warren_worker_accepted_total",
                      "Requests that took so long that the proxy was told where to cancel them.", labels_)),
+      claimed(Count(registry, "warren_worker_claimed_total",
+                    "Requests run only after the proxy said so, for another worker might have had them.", labels_)),
       cancelled(
           Count(registry, "warren_worker_cancelled_total", "Requests given up since nobody waited any more.", labels_)),
       connects(Count(registry, "warren_worker_connects_total", "Broker connections opened.", labels_)),

@@ -33,6 +33,7 @@ class WorkerMetrics {
   prometheus::Counter& expired;
   prometheus::Counter& malformed;
   prometheus::Counter& accepted;
+  prometheus::Counter& claimed;
   prometheus::Counter& cancelled;
   prometheus::Counter& connects;
   prometheus::Counter& connection_failures;

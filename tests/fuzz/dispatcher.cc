@@ -4,7 +4,8 @@
 // Rules: a request that is not abandoned is answered exactly once, by its deadline at the latest, and with
 // its own answer; one that is not retry-safe is published again only when every earlier publishing was
 // returned or dead-lettered; nothing is published without both connections; workers whose copy is not the answer
-// are told, and nobody else; at the end no token is known any more.
+// are told, and nobody else; of those who claim a copy one is told that it may run it; at the end no token is known any
+// more.
 #include "proxy/http/dispatcher.h"
 
 #include <map>
@@ -29,7 +30,8 @@ struct Message {
   bool dead = false;      ///< Dead-lettered.
   bool answer = false;    ///< The first answer was to this copy.
   bool cancelled = false;
-  int attempts = 0;  ///< Accepts.
+  int attempts = 0;  ///< Accepts and claims.
+  int granted = 0;   ///< The attempt that may run it.
   bool certain() const { return !returned && !doubtful && !dead; }
 };
 
@@ -71,9 +73,19 @@ class World : public proxy::Transport, public proxy::AnswerSink {
   void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override {
     Message* message = Find(correlation_id);
     Require(message != nullptr && message->attempts > 0, "a cancel for what nobody accepted");
-    Require(!message->answer, "a cancel for the copy that was the answer");
-    Require(inbox == "inbox" && attempt == std::to_string(message->attempts), "a cancel goes to who has it now");
+    Require(!message->answer || claiming_, "a cancel for the copy that was the answer");
+    const std::string last = std::to_string(message->attempts);
+    Require(inbox == "inbox" && (attempt == last || claiming_), "a cancel goes to who has it now");
     message->cancelled = true;
+  }
+
+  void Grant(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override {
+    Message* message = Find(correlation_id);
+    Require(message != nullptr && claiming_, "a grant for what nobody claimed");
+    Require(asked_[message->tag].live(), "a grant for what nobody waits for");
+    Require(inbox == "inbox" && attempt == std::to_string(message->attempts), "a grant goes to who asked");
+    Require(message->granted == 0 || message->granted == message->attempts, "two may run the same copy");
+    message->granted = message->attempts;
   }
 
   void OnAnswer(std::uint64_t tag, proxy::Outcome&& outcome) override {
@@ -147,6 +159,17 @@ class World : public proxy::Transport, public proxy::AnswerSink {
     dispatcher_.OnReply(now_, encoder.EncodeAccept(message.token, "inbox", attempt), {}, false);
   }
 
+  void Claim(Message& message, bool again) {
+    message.attempts += again && message.attempts > 0 ? 0 : 1;
+    message.cancelled = false;
+    claiming_ = true;
+    wire::ControlEncoder encoder;
+    const std::string attempt = std::to_string(message.attempts);
+    dispatcher_.OnReply(now_, encoder.EncodeClaim(message.token, "inbox", attempt), {}, false);
+    claiming_ = false;
+    Require(message.cancelled || message.granted == message.attempts, "a claim is answered");
+  }
+
   void PublishDown() {
     publish_up_ = false;
     for (Message& message : messages_) {
@@ -172,14 +195,14 @@ class World : public proxy::Transport, public proxy::AnswerSink {
   std::map<std::string, std::size_t, std::less<>> by_token_;
   std::map<std::uint64_t, std::vector<std::size_t>> by_tag_;
   std::uint64_t next_tag_ = 1, channel_ = 0, sequence_ = 0;
-  bool publish_up_ = false, reply_up_ = false;
+  bool publish_up_ = false, reply_up_ = false, claiming_ = false;
   std::optional<ErrorCode> refusal_;
   proxy::Dispatcher dispatcher_;  // Last: it ends first.
 };
 
 void World::Event(std::uint8_t kind, std::uint8_t detail) {
   const auto any = [](const Message&) { return true; };
-  switch (kind % 22) {
+  switch (kind % 23) {
     case 0:
     case 1: return Submit(true);
     case 2: return Submit(false);
@@ -202,8 +225,8 @@ void World::Event(std::uint8_t kind, std::uint8_t detail) {
     case 11:
       if (Message* message = PickUnconfirmed(detail % 8)) {
         message->confirmed = true;
-        message->doubtful = kind % 22 == 11;
-        dispatcher_.OnConfirm(now_, message->sequence, kind % 22 == 10);
+        message->doubtful = kind % 23 == 11;
+        dispatcher_.OnConfirm(now_, message->sequence, kind % 23 == 10);
       }
       return;
     case 12:
@@ -214,7 +237,7 @@ void World::Event(std::uint8_t kind, std::uint8_t detail) {
       return;
     case 13:
     case 14:
-      if (Message* message = Pick(detail % 16, any)) Reply(*message, kind % 22 == 14 && detail >= 128);
+      if (Message* message = Pick(detail % 16, any)) Reply(*message, kind % 23 == 14 && detail >= 128);
       return;
     case 15:
       if (Message* message = Pick(detail % 8, any)) {
@@ -235,6 +258,9 @@ void World::Event(std::uint8_t kind, std::uint8_t detail) {
       if (Message* message = Pick(detail % 8, any)) Accept(*message);
       return;
     case 21: return dispatcher_.OnNodeBack(now_);
+    case 22:
+      if (Message* message = Pick(detail % 8, any)) Claim(*message, detail >= 128);
+      return;
     default: return Pass(Milliseconds(1u << detail % 14));
   }
 }

@@ -70,6 +70,9 @@ class Broker : public proxy::Transport {
     return published.size();
   }
 
+  void Grant(std::string_view, std::string_view, std::string_view) override {
+    Require(false, "a grant though nobody has claimed anything");
+  }
   void Cancel(std::string_view, std::string_view, std::string_view) override {
     Require(false, "a cancel though nobody has accepted anything");
   }

@@ -124,7 +124,9 @@ void CheckAgain(const wire::Request& request) {
     const auto again = wire::DecodeRequest(got, request.body);
     Require(again.has_value(), "a request that was read can be sent: ", again ? "" : again.error().ToString());
     Require(again->method == request.method && again->target == request.target, "the same request line");
-    Require(again->authority == request.authority && again->retry_safe == request.retry_safe, "the same request");
+    Require(again->authority == request.authority && again->retry_safe == request.retry_safe &&
+                again->claim == request.claim,
+            "the same request");
     Require(SetOf(again->fields) == SetOf(request.fields), "the same fields");
   });
 }
@@ -141,14 +143,18 @@ void WireDecode(std::string_view bytes) {
   Require(header->malformed != amqp::PropertiesAreSafe(payload), "only what is safe is decoded");
   Require(!header->malformed || header->properties->_flags == 0, "of what is not, nothing is there");
   const amqp_basic_properties_t& properties = *header->properties;
-  if (const auto accept = wire::ReadAccept(properties)) {
-    Require(!accept->correlation_id.empty() && !accept->inbox.empty() && !accept->attempt.empty(),
-            "an accept is whole");
-    Require(!wire::ReadCancel(properties), "a message is one thing");
+  int kinds = 0;
+  for (const auto& up : {wire::ReadAccept(properties), wire::ReadClaim(properties)}) {
+    if (!up) continue;
+    ++kinds;
+    Require(!up->correlation_id.empty() && !up->inbox.empty() && !up->attempt.empty(), "an accept or claim is whole");
   }
-  if (const auto cancel = wire::ReadCancel(properties)) {
-    Require(!cancel->correlation_id.empty() && !cancel->attempt.empty(), "a cancel is whole");
+  for (const auto& down : {wire::ReadCancel(properties), wire::ReadGrant(properties)}) {
+    if (!down) continue;
+    ++kinds;
+    Require(!down->correlation_id.empty() && !down->attempt.empty(), "a cancel or grant is whole");
   }
+  Require(kinds <= 1, "a message is one thing");
   const std::string body(dice.Below(3), 'b');
   const auto response = wire::DecodeResponse(properties, body);
   CheckReuse(properties, body, response);

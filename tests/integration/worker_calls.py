@@ -73,12 +73,15 @@ class Caller:
         self.channel = self.connection.channel()
         self.queue = self.channel.queue_declare("", exclusive=True).method.queue
         self.responses = {}
-        self.accepts = {}
+        self.accepts, self.claims = {}, {}
         self.channel.basic_consume(self.queue, self._on_response, auto_ack=True)
 
     def _on_response(self, _channel, _method, properties, body):
         if properties.type == "http.accept":
             self.accepts.setdefault(properties.correlation_id, []).append(properties)
+            return
+        if properties.type == "http.claim":
+            self.claims.setdefault(properties.correlation_id, []).append(properties)
             return
         self.responses.setdefault(properties.correlation_id, []).append((properties, body))
 
@@ -104,17 +107,30 @@ class Caller:
 
     def wait_accepted(self, token, timeout=10):
         """Waits until a worker says that it works on the request; its http.accept."""
+        return self._wait_told(self.accepts, token, timeout)
+
+    def wait_claimed(self, token, timeout=10):
+        """Waits until a worker asks whether it may run the request; its http.claim."""
+        return self._wait_told(self.claims, token, timeout)
+
+    def _wait_told(self, told, token, timeout):
         end = time.monotonic() + timeout
-        while token not in self.accepts:
-            assert time.monotonic() < end, "no http.accept came"
+        while token not in told:
+            assert time.monotonic() < end, "no word came of the worker"
             self.connection.process_data_events(0.05)
-        return self.accepts[token][-1]
+        return told[token][-1]
 
     def cancel(self, token, attempt=None):
         """Publishes http.cancel for the last accept of a request."""
-        accept = self.wait_accepted(token)
-        self.channel.basic_publish("", accept.reply_to, b"", pika.BasicProperties(
-            correlation_id=token, type="http.cancel", headers={":attempt": attempt or accept.headers[":attempt"]}))
+        self._tell("http.cancel", self.wait_accepted(token), attempt)
+
+    def grant(self, token):
+        """Publishes http.grant for the last claim of a request."""
+        self._tell("http.grant", self.wait_claimed(token))
+
+    def _tell(self, kind, told, attempt=None):
+        self.channel.basic_publish("", told.reply_to, b"", pika.BasicProperties(
+            correlation_id=told.correlation_id, type=kind, headers={":attempt": attempt or told.headers[":attempt"]}))
 
     def ask(self, queue, *arguments, **options):
         """Sends one request and returns (properties, body) of its response."""

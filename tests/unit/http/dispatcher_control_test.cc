@@ -74,6 +74,56 @@ TEST_F(DispatcherTest, IgnoresAcceptsOfWhatItNeverAsked) {
   EXPECT_EQ(stats_.unknown_replies, 0u);
 }
 
+TEST_F(DispatcherTest, GrantsARequestToTheFirstWhoClaimsItAsOftenAsItAsks) {
+  Up();
+  Submit(1, "POST");
+  Claim(Token(0), "inbox-a", "1");
+  Claim(Token(0), "inbox-a", "1");
+  EXPECT_EQ(transport_.grants, (Cancels{{"inbox-a", Token(0), "1"}, {"inbox-a", Token(0), "1"}}));
+  Reply(Token(0));
+  EXPECT_EQ(Status(1), 200);
+  EXPECT_TRUE(transport_.cancels.empty());
+}
+
+TEST_F(DispatcherTest, FailsWhatASecondWorkerClaims) {
+  Up();
+  Submit(1, "POST");
+  Claim(Token(0), "inbox-a", "1");
+  Claim(Token(0), "inbox-b", "2");
+  EXPECT_EQ(Status(1), 502);
+  EXPECT_EQ(transport_.grants.size(), 1u);
+  EXPECT_EQ(transport_.cancels, (Cancels{{"inbox-b", Token(0), "2"}, {"inbox-a", Token(0), "1"}}));
+  EXPECT_EQ(stats_.claims_refused, 1u);
+}
+
+TEST_F(DispatcherTest, FailsWhatIsClaimedAfterAnotherWorkerWasAtIt) {
+  Up();
+  Submit(1, "POST");
+  Accept(Token(0), "inbox-a", "1");
+  Claim(Token(0), "inbox-b", "2");
+  EXPECT_EQ(Status(1), 502);
+  EXPECT_TRUE(transport_.grants.empty());
+}
+
+TEST_F(DispatcherTest, RefusesClaimsOfWhatNobodyWaitsFor) {
+  Up();
+  dispatcher_.Abandon(Submit(1, "POST"));
+  Claim(Token(0), "inbox-a", "1");
+  Claim("0123456789abcdef0123456789abcdef", "inbox-a", "2");
+  Claim("rubbish");
+  EXPECT_TRUE(transport_.grants.empty());
+  EXPECT_EQ(transport_.cancels,
+            (Cancels{{"inbox-a", Token(0), "1"}, {"inbox-a", "0123456789abcdef0123456789abcdef", "2"}}));
+}
+
+TEST_F(DispatcherTest, AClaimIsAnAcceptToo) {
+  Up();
+  const auto id = Submit(1, "POST");
+  Claim(Token(0), "inbox-a", "1");
+  dispatcher_.Abandon(id);
+  EXPECT_EQ(transport_.cancels, (Cancels{{"inbox-a", Token(0), "1"}}));
+}
+
 TEST_F(DispatcherTest, RemembersABoundedNumberOfAbandonedRequests) {
   Up();
   for (std::uint64_t tag = 0; tag <= Dispatcher::kRememberedTokens; ++tag) dispatcher_.Abandon(Submit(tag));

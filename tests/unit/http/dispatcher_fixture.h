@@ -35,8 +35,12 @@ class FakeTransport : public Transport {
     cancels.push_back({std::string(inbox), std::string(correlation_id), std::string(attempt)});
   }
 
+  void Grant(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override {
+    grants.push_back({std::string(inbox), std::string(correlation_id), std::string(attempt)});
+  }
+
   std::deque<Message> messages;
-  std::vector<CancelMessage> cancels;
+  std::vector<CancelMessage> cancels, grants;
   std::uint64_t sequence = 0;
   std::optional<Error> refuse;
 };
@@ -90,6 +94,11 @@ class DispatcherTest : public ::testing::Test {
   void Accept(const std::string& token, const std::string& inbox = "inbox", const std::string& attempt = "attempt") {
     wire::ControlEncoder encoder;
     dispatcher_.OnReply(now_, encoder.EncodeAccept(token, inbox, attempt), "", false);
+  }
+
+  void Claim(const std::string& token, const std::string& inbox = "inbox", const std::string& attempt = "attempt") {
+    wire::ControlEncoder encoder;
+    dispatcher_.OnReply(now_, encoder.EncodeClaim(token, inbox, attempt), "", false);
   }
 
   /// Status of the answer to `tag`; 0: not answered.

@@ -31,6 +31,23 @@ TEST(Control, ACancelComesBackAsItWasSent) {
   EXPECT_FALSE(ReadAccept(*decoded.properties));
 }
 
+TEST(Control, ClaimsAndGrantsAreNothingElse) {
+  ControlEncoder encoder;
+  const Decoded up(Encoded(encoder.EncodeClaim("c0ffee", "amq.gen-inbox", "w1.7")));
+  const auto claim = ReadClaim(*up.properties);
+  ASSERT_TRUE(claim);
+  EXPECT_EQ(claim->correlation_id, "c0ffee");
+  EXPECT_EQ(claim->inbox, "amq.gen-inbox");
+  EXPECT_EQ(claim->attempt, "w1.7");
+  EXPECT_FALSE(ReadAccept(*up.properties) || ReadCancel(*up.properties) || ReadGrant(*up.properties));
+  const Decoded down(Encoded(encoder.EncodeGrant("c0ffee", "w1.7")));
+  const auto grant = ReadGrant(*down.properties);
+  ASSERT_TRUE(grant);
+  EXPECT_EQ(grant->correlation_id, "c0ffee");
+  EXPECT_EQ(grant->attempt, "w1.7");
+  EXPECT_FALSE(ReadAccept(*down.properties) || ReadCancel(*down.properties) || ReadClaim(*down.properties));
+}
+
 TEST(Control, WhatLacksSomethingIsNothing) {
   ControlEncoder encoder;
   const Decoded no_inbox(Encoded(encoder.EncodeAccept("c0ffee", "", "w1.7")));

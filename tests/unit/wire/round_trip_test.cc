@@ -57,6 +57,7 @@ TEST(RoundTrip, BringsEveryRequestBackAsItWas) {
     sent.client_addr = DrawFrom(random, "1.:", 9);
     sent.proxy = DrawFrom(random, "p", 3);
     sent.retry_safe = Below(random, 2) == 1;
+    sent.claim = Below(random, 2) == 1;
     sent.deadline_ms = Below(random, 1'000'000);
     sent.sent_ms = Below(random, 1'000'000);
     sent.fields = DrawFields(random);
@@ -71,6 +72,7 @@ TEST(RoundTrip, BringsEveryRequestBackAsItWas) {
     EXPECT_EQ(got->client_addr, sent.client_addr);
     EXPECT_EQ(got->proxy, sent.proxy);
     EXPECT_EQ(got->retry_safe, sent.retry_safe);
+    EXPECT_EQ(got->claim, sent.claim);
     EXPECT_EQ(got->deadline_ms, sent.deadline_ms);
     EXPECT_EQ(got->sent_ms, sent.sent_ms > 0 ? sent.sent_ms : std::max<std::int64_t>(sent.deadline_ms - 5, 0));
     EXPECT_EQ(got->fields, Grouped(sent.fields));
