@@ -96,7 +96,7 @@ def test_the_application_sees_its_connection_closed_when_the_client_of_the_proxy
     proxy = programs.proxy(cluster, STREAM)
     worker = programs.worker(cluster, STREAM, application.web.url)
     with socket.create_connection(("127.0.0.1", proxy.port)) as client:
-        client.sendall(b"POST /slow HTTP/1.1\r\nHost: site.example\r\nContent-Length: 0\r\n\r\n")
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: site.example\r\n\r\n")
         wait_until(lambda: worker.metric("warren_worker_accepted_total") == 1, 10, "it is accepted")
         # A reset: one that only ends what it sends may still wait for its answer.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
