@@ -2,6 +2,7 @@
 #include "proxy/http/broker_transport.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "shardmgr/broker/amqp/table.h"
 #include "shardmgr/program/logging.h"
@@ -85,7 +86,8 @@ void BrokerTransport::Start(Dispatcher& dispatcher) {
 void BrokerTransport::Stop() {
   publish_timer_.cancel();
   consume_timer_.cancel();
-  for (auto* channel : {&publish_channel_, &control_channel_, &consume_channel_, &dead_channel_}) {
+  DropPublishing();
+  for (auto* channel : {&control_channel_, &consume_channel_, &dead_channel_}) {
     if (*channel) (*channel)->SetHandlers({});
     channel->reset();
   }
@@ -108,25 +110,13 @@ void BrokerTransport::PublishUp(const ConnectionPtr& connection) {
   publish_timer_.cancel();
   publish_connection_ = connection;
   if (!control_channel_ || !control_channel_->is_open()) control_channel_ = connection->OpenChannel();
-  auto channel = connection->OpenChannel();
-  publish_channel_ = channel;
-  amqp::ChannelHandlers handlers;
-  handlers.on_confirm = [this](std::uint64_t sequence, bool acked) {
-    dispatcher_->OnConfirm(Clock::now(), sequence, acked);
-  };
-  handlers.on_return = [this](amqp::Returned& returned) {
-    dispatcher_->OnReturn(Clock::now(), wire::ReadEnvelope(returned.properties).correlation_id);
-  };
-  handlers.on_closed = [this, raw = channel.get()](const Error& error) {
-    if (publish_channel_.get() == raw) PublishClosed(error);
-  };
-  channel->SetHandlers(std::move(handlers));
-  channel->SelectConfirms([](Result<void>) {});
+  for (std::size_t i = 0; i < kChannels; ++i) publish_channels_[i] = OpenPublishing(i);
   amqp::ExchangeDeclare exchange;
   exchange.name = options_.exchange;
   exchange.passive = true;
-  channel->DeclareExchange(exchange, [this, raw = channel.get()](Result<void> done) {
-    if (!done || publish_channel_.get() != raw) return;  // on_closed tells why.
+  const auto& last = publish_channels_.back();
+  last->DeclareExchange(exchange, [this, raw = last.get()](Result<void> done) {
+    if (!done || publish_channels_.back().get() != raw) return;  // on_closed tells why.
     publish_ready_ = true;
     missing_logged_ = false;
     publish_pause_ = kFirstPause;
@@ -141,8 +131,35 @@ void BrokerTransport::PublishUp(const ConnectionPtr& connection) {
   });
 }
 
+/// A new channel in confirm mode.
+std::shared_ptr<amqp::Channel> BrokerTransport::OpenPublishing(std::size_t index) {
+  auto channel = publish_connection_->OpenChannel();
+  amqp::ChannelHandlers handlers;
+  handlers.on_confirm = [this, index](std::uint64_t sequence, bool acked) {
+    dispatcher_->OnConfirm(Clock::now(), {sequence, index}, acked);
+  };
+  handlers.on_return = [this](amqp::Returned& returned) {
+    dispatcher_->OnReturn(Clock::now(), wire::ReadEnvelope(returned.properties).correlation_id);
+  };
+  handlers.on_closed = [this, index, raw = channel.get()](const Error& error) {
+    if (publish_channels_[index].get() == raw) PublishClosed(error);
+  };
+  channel->SetHandlers(std::move(handlers));
+  channel->SelectConfirms([](Result<void>) {});
+  return channel;
+}
+
+void BrokerTransport::DropPublishing() {
+  for (auto& channel : publish_channels_) {
+    if (!channel) continue;
+    channel->SetHandlers({});
+    if (channel->is_open()) channel->Close();
+    channel.reset();
+  }
+}
+
 void BrokerTransport::PublishClosed(const Error& error) {
-  publish_channel_.reset();
+  DropPublishing();
   const bool was_ready = std::exchange(publish_ready_, false);
   stats_.publish_up = false;
   stats_.publish_trouble.Set(error.ToString());
@@ -166,8 +183,8 @@ void BrokerTransport::PublishClosed(const Error& error) {
   });
 }
 
-Result<std::uint64_t> BrokerTransport::Publish(wire::Request& request, std::string_view routing_key,
-                                               std::string_view correlation_id, Milliseconds expiration) {
+Result<BrokerTransport::Receipt> BrokerTransport::Publish(wire::Request& request, std::string_view routing_key,
+                                                          std::string_view correlation_id, Milliseconds expiration) {
   if (!publish_ready_ || publish_connection_->unsent_bytes() > kMaxUnsentBytes) {
     return Fail(ErrorCode::kUnavailable, "the publishing connection is not ready");
   }
@@ -177,7 +194,10 @@ Result<std::uint64_t> BrokerTransport::Publish(wire::Request& request, std::stri
   if (!encoder_.Fits(publish_connection_->frame_max())) {
     return Fail(ErrorCode::kInvalid, "the headers do not fit one frame");
   }
-  return publish_channel_->Publish(options_.exchange, routing_key, true, properties, request.body);
+  const std::size_t index = std::hash<std::string_view>()(routing_key) % kChannels;
+  auto sequence = publish_channels_[index]->Publish(options_.exchange, routing_key, true, properties, request.body);
+  if (!sequence) return tl::unexpected(std::move(sequence.error()));
+  return Receipt(*sequence, index);
 }
 
 void BrokerTransport::Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) {

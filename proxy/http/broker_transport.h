@@ -33,8 +33,8 @@ class BrokerTransport : public Transport {
   void Start(Dispatcher& dispatcher);
   void Stop();
 
-  Result<std::uint64_t> Publish(wire::Request& request, std::string_view routing_key, std::string_view correlation_id,
-                                Milliseconds expiration) override;
+  Result<Receipt> Publish(wire::Request& request, std::string_view routing_key, std::string_view correlation_id,
+                          Milliseconds expiration) override;
   void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override;
   void Grant(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override;
 
@@ -43,6 +43,8 @@ class BrokerTransport : public Transport {
 
   amqp::LinkOptions MakeLink(const char* purpose) const;
   void PublishUp(const ConnectionPtr& connection);
+  std::shared_ptr<amqp::Channel> OpenPublishing(std::size_t index);
+  void DropPublishing();
   void PublishClosed(const Error& error);
   void ConsumeUp(const ConnectionPtr& connection);
   void ConsumeClosed(const Error& error);
@@ -59,7 +61,9 @@ class BrokerTransport : public Transport {
   wire::ControlEncoder control_encoder_;
   amqp::Link publish_link_, consume_link_;
   ConnectionPtr publish_connection_;
-  std::shared_ptr<amqp::Channel> publish_channel_, consume_channel_, dead_channel_;
+  /// The broker works on each channel by itself. Messages with one key go out on one of them, in order.
+  std::array<std::shared_ptr<amqp::Channel>, kChannels> publish_channels_;
+  std::shared_ptr<amqp::Channel> consume_channel_, dead_channel_;
   std::shared_ptr<amqp::Channel> control_channel_;  ///< Without confirms, on the publishing connection.
   boost::asio::steady_timer publish_timer_, consume_timer_;
   Milliseconds publish_pause_, consume_pause_;

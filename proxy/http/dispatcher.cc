@@ -138,16 +138,17 @@ void Dispatcher::Publish(TimePoint now, std::uint32_t index) {
   const auto left = std::chrono::duration_cast<Milliseconds>(slot.deadline - now);
   const Token token = tokens_.Next();
   const auto text = token.Text();
-  auto sequence = transport_.Publish(slot.job.request, slot.job.routing_key, {text.data(), text.size()},
-                                     std::max(left, Milliseconds(1)));
-  if (!sequence) {
-    if (sequence.error().code != ErrorCode::kInvalid) return Hold(now, index);
+  const auto receipt = transport_.Publish(slot.job.request, slot.job.routing_key, {text.data(), text.size()},
+                                          std::max(left, Milliseconds(1)));
+  if (!receipt) {
+    if (receipt.error().code != ErrorCode::kInvalid) return Hold(now, index);
     return Fail(index, Cause::kHeadTooLarge, "the head is too large to be carried");
   }
   DispatcherStats::Add(stats_.publishings);
   if (slot.tries++ > 0) DispatcherStats::Add(stats_.retries);
-  if (sent_.empty()) first_sequence_ = *sequence;
-  sent_.push_back({{index, slot.generation}, static_cast<std::uint8_t>(place)});
+  Unconfirmed& unconfirmed = unconfirmed_[receipt->channel];
+  if (unconfirmed.sent.empty()) unconfirmed.first = receipt->sequence;
+  unconfirmed.sent.push_back({{index, slot.generation}, static_cast<std::uint8_t>(place)});
   if (place == slot.publishing_count) {
     ++slot.publishing_count;
   } else if (const Token old = slot.publishings[place].token; !old.empty()) {
@@ -155,7 +156,7 @@ void Dispatcher::Publish(TimePoint now, std::uint32_t index) {
     abandoned_.Add(old);
   }
   table_.Insert(token, {index, static_cast<std::uint32_t>(place)});
-  slot.publishings[place] = {token, *sequence, State::kUnconfirmed};
+  slot.publishings[place] = {token, *receipt, State::kUnconfirmed};
   slot.published = now;
 }
 
@@ -211,20 +212,21 @@ Dispatcher::Slot* Dispatcher::Find(std::string_view correlation_id, TokenTable::
   return &slots_[place.slot];
 }
 
-void Dispatcher::OnConfirm(TimePoint now, std::uint64_t sequence, bool acked) {
-  if (sequence < first_sequence_ || sequence - first_sequence_ >= sent_.size()) return;
-  Sent& sent = sent_[sequence - first_sequence_];
-  sent.done = true;
-  const Id id = sent.id;
-  const std::size_t publishing = sent.publishing;
-  while (!sent_.empty() && sent_.front().done) {
-    sent_.pop_front();
-    ++first_sequence_;
+void Dispatcher::OnConfirm(TimePoint now, const Transport::Receipt& receipt, bool acked) {
+  auto& [sent, first] = unconfirmed_[receipt.channel];
+  if (receipt.sequence < first || receipt.sequence - first >= sent.size()) return;
+  Sent& confirmed = sent[receipt.sequence - first];
+  confirmed.done = true;
+  const Id id = confirmed.id;
+  const std::size_t publishing = confirmed.publishing;
+  while (!sent.empty() && sent.front().done) {
+    sent.pop_front();
+    ++first;
   }
   if (!acked) DispatcherStats::Add(stats_.nacks);
   Slot* slot = Live(id);
   // The broker confirms what it returned as well; that place may have been used again.
-  if (slot == nullptr || publishing >= slot->publishing_count || slot->publishings[publishing].sequence != sequence) {
+  if (slot == nullptr || publishing >= slot->publishing_count || slot->publishings[publishing].receipt != receipt) {
     return;
   }
   State& state = slot->publishings[publishing].state;

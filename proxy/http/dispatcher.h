@@ -58,11 +58,20 @@ class AnswerSink {
 /// Publishes for a dispatcher: mandatory, in confirm mode, with the reply queue of the moment.
 class Transport {
  public:
+  /// Channels that messages go out on.
+  static constexpr std::size_t kChannels = 2;
+  /// What the broker confirms: a message by its number on its channel, from 1.
+  struct Receipt {
+    Receipt(std::uint64_t number, std::size_t of_channel = 0) : sequence(number), channel(of_channel) {}
+    bool operator==(const Receipt&) const = default;
+    std::uint64_t sequence;
+    std::size_t channel;
+  };
+
   virtual ~Transport() = default;
-  /// The broker's sequence number of the message (from 1 on each channel). Errors: kInvalid (the head
-  /// does not fit a frame), anything else: not possible now.
-  virtual Result<std::uint64_t> Publish(wire::Request& request, std::string_view routing_key,
-                                        std::string_view correlation_id, Milliseconds expiration) = 0;
+  /// Errors: kInvalid (the head does not fit a frame), anything else: not possible now.
+  virtual Result<Receipt> Publish(wire::Request& request, std::string_view routing_key, std::string_view correlation_id,
+                                  Milliseconds expiration) = 0;
   /// Sends http.cancel to a worker's inbox, as well as that goes now.
   virtual void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) = 0;
   /// Sends http.grant, as Cancel.
@@ -122,7 +131,7 @@ class Dispatcher {
   void OnPublishDown(TimePoint now);
   void OnExchangeMissing(TimePoint now);  ///< As OnPublishDown; requests get 503 until OnPublishUp.
   void OnBlocked(bool blocked);
-  void OnConfirm(TimePoint now, std::uint64_t sequence, bool acked);
+  void OnConfirm(TimePoint now, const Transport::Receipt& receipt, bool acked);
   void OnReturn(TimePoint now, std::string_view correlation_id);
 
   // What the consume connection says.
@@ -157,13 +166,14 @@ class Dispatcher {
   /// One copy. kGone: nacked, or its connection was lost before the confirm; it may be out there all the same.
   struct Publishing {
     Token token;
-    std::uint64_t sequence = 0;
+    Transport::Receipt receipt{0};
     State state = State::kUnconfirmed;
   };
-  /// A worker has had this copy for a while, or has claimed it.
+  /// Workers have had this copy for a while, or have claimed it.
   struct Accepted {
     Token token;
-    std::string inbox, attempt;
+    std::string owner;           ///< The first attempt: nobody else may run what must not run twice.
+    std::string inbox, attempt;  ///< Who has it now, to be told when nobody waits.
   };
 
   struct Slot {
@@ -200,6 +210,11 @@ class Dispatcher {
     std::uint8_t publishing = 0;
     bool done = false;
   };
+  /// Unconfirmed publishings of a channel, by sequence.
+  struct Unconfirmed {
+    std::deque<Sent> sent;
+    std::uint64_t first = 1;  ///< Sequence of sent.front().
+  };
 
   // dispatcher.cc
   std::uint32_t NewSlot();
@@ -223,11 +238,13 @@ class Dispatcher {
   void OnAccept(TimePoint now, const wire::Accept& accept);
   void OnClaim(TimePoint now, const wire::Claim& claim);
   bool InHand(TimePoint now) const;
+  void Hold(TimePoint now, Slot& slot, const Token& token, const wire::Accept& by);
   void Release(Slot& slot, std::size_t answered);
   void Drop(const Slot& slot, const Token& token);
 
   // dispatcher_retry.cc
   void OnNack(TimePoint now, std::uint32_t index);
+  void OnUnconfirmedLost(TimePoint now, const Sent& sent);
   void PublishLater(TimePoint now, std::uint32_t index);
   void GiveUpLater(TimePoint now, std::uint32_t index, Milliseconds grace);
   void Settle(TimePoint now);
@@ -257,9 +274,8 @@ class Dispatcher {
   std::size_t in_flight_ = 0;
   std::vector<Id> waiting_;
   std::priority_queue<Alarm, std::vector<Alarm>, std::greater<>> alarms_;
-  wire::Response reply_;              ///< Each is read over the one before.
-  std::deque<Sent> sent_;             ///< Unconfirmed publishings of the channel of the moment, by sequence.
-  std::uint64_t first_sequence_ = 1;  ///< Of sent_.front().
+  wire::Response reply_;  ///< Each is read over the one before.
+  std::array<Unconfirmed, Transport::kChannels> unconfirmed_;
   bool publish_up_ = false, reply_up_ = false, blocked_ = false;
   bool exchange_missing_ = false, no_consumers_ = false;
   TimePoint down_since_ = TimePoint::min();  ///< When ready() ended last.

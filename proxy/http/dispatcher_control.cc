@@ -12,25 +12,31 @@ bool Dispatcher::InHand(TimePoint now) const {
   return node_lost_at_ == TimePoint::min() || now - node_lost_at_ >= options_.settle;
 }
 
+void Dispatcher::Hold(TimePoint now, Slot& slot, const Token& token, const wire::Accept& by) {
+  slot.in_hand = InHand(now);
+  auto known = std::find_if(slot.accepted.begin(), slot.accepted.end(),
+                            [&](const Accepted& each) { return each.token == token; });
+  if (known == slot.accepted.end()) {
+    known = slot.accepted.insert(known, {token, std::string(by.attempt), {}, {}});
+  }
+  known->inbox = by.inbox;  // Delivered again: who had it before has lost it.
+  known->attempt = by.attempt;
+}
+
 void Dispatcher::OnAccept(TimePoint now, const wire::Accept& accept) {
   const auto token = Token::Parse(accept.correlation_id);
   if (!token) return;
   DispatcherStats::Add(stats_.accepts);
   if (const auto* place = table_.Find(*token)) {
-    Slot& slot = slots_[place->slot];
-    slot.in_hand = InHand(now);
-    for (Accepted& known : slot.accepted) {  // Delivered again: who had it before has lost it.
-      if (known.token == *token) return known.inbox = accept.inbox, known.attempt = accept.attempt, void();
-    }
-    slot.accepted.push_back({*token, std::string(accept.inbox), std::string(accept.attempt)});
+    Hold(now, slots_[place->slot], *token, accept);
   } else if (abandoned_.Contains(*token)) {
     DispatcherStats::Add(stats_.cancels);
     transport_.Cancel(accept.inbox, accept.correlation_id, accept.attempt);
   }
 }
 
-// One delivery of a copy may run it, for good: the one that claims it first. The worker asks again where no answer
-// came, so one that cannot be sent now is not missed. Who was told `accept` without a claim may have run it, too.
+// One delivery of a copy may run it, for good: the first that says anything. The worker asks again where no answer
+// came, so one that cannot be sent now is not missed.
 void Dispatcher::OnClaim(TimePoint now, const wire::Claim& claim) {
   const auto token = Token::Parse(claim.correlation_id);
   if (!token) return;
@@ -40,17 +46,13 @@ void Dispatcher::OnClaim(TimePoint now, const wire::Claim& claim) {
   };
   const auto* place = table_.Find(*token);
   if (place == nullptr) return refuse();
-  Slot& slot = slots_[place->slot];
-  const auto first = std::find_if(slot.accepted.begin(), slot.accepted.end(),
-                                  [&](const Accepted& known) { return known.token == *token; });
-  if (first != slot.accepted.end() && first->attempt != claim.attempt) {
+  const std::uint32_t index = place->slot;
+  for (const Accepted& known : slots_[index].accepted) {
+    if (!(known.token == *token) || known.owner == claim.attempt) continue;
     refuse();
-    return Fail(place->slot, Cause::kLost, kMaybeLost);
+    return Fail(index, Cause::kLost, kMaybeLost);
   }
-  if (first == slot.accepted.end()) {
-    slot.accepted.push_back({*token, std::string(claim.inbox), std::string(claim.attempt)});
-    slot.in_hand = InHand(now);
-  }
+  Hold(now, slots_[index], *token, claim);
   DispatcherStats::Add(stats_.grants);
   transport_.Grant(claim.inbox, claim.correlation_id, claim.attempt);
 }

@@ -108,7 +108,7 @@ void Dispatcher::PublishWaiting(TimePoint now) {
 void Dispatcher::OnPublishUp(TimePoint now) {
   publish_up_ = true;
   exchange_missing_ = false;
-  sent_.clear();
+  for (Unconfirmed& channel : unconfirmed_) channel.sent.clear();
   PublishWaiting(now);
 }
 
@@ -116,20 +116,21 @@ void Dispatcher::OnPublishDown(TimePoint now) {
   if (ready()) down_since_ = now;
   publish_up_ = false;
   blocked_ = false;
-  std::deque<Sent> lost;
-  lost.swap(sent_);
-  for (const Sent& sent : lost) {
-    Slot* slot = Live(sent.id);
-    if (slot == nullptr || sent.done) continue;
-    Publishing& publishing = slot->publishings[sent.publishing];
-    if (sent.publishing >= slot->publishing_count || publishing.state != State::kUnconfirmed) continue;
-    publishing.state = State::kGone;
-    if (slot->job.request.retry_safe) {
-      Wait(sent.id.slot);
-    } else {
-      GiveUpLater(now, sent.id.slot, options_.grace);
-    }
+  for (Unconfirmed& channel : unconfirmed_) {
+    std::deque<Sent> lost;
+    lost.swap(channel.sent);
+    for (const Sent& sent : lost) OnUnconfirmedLost(now, sent);
   }
+}
+
+void Dispatcher::OnUnconfirmedLost(TimePoint now, const Sent& sent) {
+  Slot* slot = Live(sent.id);
+  if (slot == nullptr || sent.done || sent.publishing >= slot->publishing_count) return;
+  Publishing& publishing = slot->publishings[sent.publishing];
+  if (publishing.state != State::kUnconfirmed) return;
+  publishing.state = State::kGone;
+  if (slot->job.request.retry_safe) return Wait(sent.id.slot);
+  GiveUpLater(now, sent.id.slot, options_.grace);
 }
 
 void Dispatcher::OnExchangeMissing(TimePoint now) {

@@ -107,6 +107,7 @@ void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
   Log(LogLevel::kInfo, "connected to the broker", {{"endpoint", connection->endpoint().ToString()}});
   self_.node.clear();
   inbox_refused_ = false;
+  runner_.SetClaims(true);
   OpenInbox();
   if (!options_.local_node.empty()) OnNode(options_.local_node);
 }

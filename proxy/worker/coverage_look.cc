@@ -30,12 +30,15 @@ void Coverage::OpenInbox() {
 
 void Coverage::OnInbox(const Result<std::string>& queue) {
   const bool needed = self_.node.empty();
-  runner_.SetClaims(queue.has_value());
   if (queue) {
+    runner_.SetClaims(true);
     if (needed) AskForNode();
     return;
   }
+  // Anything else passes, and the next refresh tries again.
+  if (queue.error().code != ErrorCode::kForbidden && !needed) return;
   inbox_refused_ = true;
+  if (queue.error().code == ErrorCode::kForbidden) runner_.SetClaims(false);
   if (!needed) {
     return Log(
         LogLevel::kWarning,

@@ -17,7 +17,10 @@ std::shared_ptr<Inbox> Inbox::Open(const std::shared_ptr<amqp::Connection>& conn
     if (const auto self = weak.lock()) self->name_->clear();
   };
   handlers.on_cancelled = [weak](std::string_view) {
-    if (const auto self = weak.lock()) self->channel_->Close();
+    const auto self = weak.lock();
+    if (!self) return;
+    self->name_->clear();
+    self->channel_->Close();
   };
   inbox->channel_->SetHandlers(std::move(handlers));
   amqp::QueueDeclare queue;

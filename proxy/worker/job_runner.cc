@@ -1,8 +1,11 @@
 // The gate and the failure rules.
 #include "proxy/worker/job_runner.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
+#include <random>
 #include <utility>
 
 #include "shardmgr/program/logging.h"
@@ -13,6 +16,12 @@ namespace {
 constexpr std::chrono::milliseconds kClaimAgain{500};    ///< Where no answer came.
 constexpr std::chrono::seconds kLongestClaim{30};        ///< Of a request without a deadline.
 constexpr std::chrono::milliseconds kShortestPause{10};  ///< Between two looks at what is due.
+
+/// What tells the attempts of this process from those of another one with the same instance's name.
+std::string MakeNonce() {
+  std::random_device random;
+  return fmt::format("{:08x}", static_cast<std::uint32_t>(random()));
+}
 
 std::int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -34,7 +43,7 @@ std::shared_ptr<JobRunner> JobRunner::Make(boost::asio::any_io_executor executor
 
 JobRunner::JobRunner(const boost::asio::any_io_executor& executor, JobRunnerOptions options, Handler handler,
                      WorkerMetrics& metrics)
-    : options_(options), handler_(std::move(handler)), metrics_(metrics), timer_(executor) {}
+    : options_(options), handler_(std::move(handler)), metrics_(metrics), timer_(executor), nonce_(MakeNonce()) {}
 
 JobRunner::~JobRunner() { gate_->Shut(); }
 
@@ -61,20 +70,22 @@ void JobRunner::RunWaiting() {
       Run(std::move(taken), now_ms);
       continue;
     }
+    const Clock::time_point now = Clock::now();
     claiming_.push_back(std::move(taken));
-    Claim(claiming_.back(), Clock::now());
+    claiming_.back().claiming_since = now;
+    Claim(claiming_.back(), now);
   }
 }
 
 /// Another worker may have run it, and it must not run twice.
 bool JobRunner::NeedsGrant(const Taken& taken) const {
   const Job& job = taken.job;
-  return claims_ && job.request.claim && !job.request.retry_safe && !job.first && !taken.granted;
+  return claims_ && job.request.claim && !job.request.retry_safe && !job.first && !taken.granted &&
+         !job.reply_to.empty() && !job.correlation_id.empty();
 }
 
 void JobRunner::Claim(Taken& taken, Clock::time_point now) {
   if (taken.job.source->Claim(taken.job, AttemptName(taken.number))) {
-    taken.accepted = true;
     if (!std::exchange(taken.claimed, true)) metrics_.claimed.Increment();
   }
   taken.claim_again = now + kClaimAgain;
@@ -84,8 +95,11 @@ void JobRunner::Claim(Taken& taken, Clock::time_point now) {
 void JobRunner::SetClaims(bool possible) {
   claims_ = possible;
   if (claims_) return;
-  std::move(claiming_.begin(), claiming_.end(), std::back_inserter(waiting_));
-  claiming_.clear();
+  // What was claimed may have been refused: an answer that did not come is none.
+  const auto unasked =
+      std::stable_partition(claiming_.begin(), claiming_.end(), [](const Taken& taken) { return taken.claimed; });
+  std::move(unasked, claiming_.end(), std::back_inserter(waiting_));
+  claiming_.erase(unasked, claiming_.end());
   RunWaiting();
 }
 
@@ -100,7 +114,8 @@ void JobRunner::Grant(std::string_view correlation_id, std::string_view attempt)
 }
 
 bool JobRunner::Is(const Taken& taken, std::string_view correlation_id, std::string_view attempt) const {
-  return taken.accepted && taken.job.correlation_id == correlation_id && AttemptName(taken.number) == attempt;
+  return (taken.accepted || taken.claimed) && taken.job.correlation_id == correlation_id &&
+         AttemptName(taken.number) == attempt;
 }
 
 // True when the job needs no work: nobody waits for it, or running it again would be wrong.
@@ -224,7 +239,9 @@ void JobRunner::Look() {
     for (auto& [number, running] : running_) {
       if (running.taken) look_at(*running.taken);
     }
-    for (Taken& taken : waiting_) look_at(taken);
+    for (Taken& taken : waiting_) {
+      if (!NeedsGrant(taken)) look_at(taken);  // Who says that it has a request may run it.
+    }
   }
   if (next != Clock::time_point::max()) LookLater(std::max(next, now + kShortestPause));
 }
@@ -235,7 +252,7 @@ JobRunner::Clock::time_point JobRunner::LookAtClaims(Clock::time_point now) {
   auto next = Clock::time_point::max();
   std::erase_if(claiming_, [&](Taken& taken) {
     if (Settled(taken.job, now_ms)) return true;
-    if (now - taken.at >= kLongestClaim && taken.job.request.deadline_ms == 0) {
+    if (now - taken.claiming_since >= kLongestClaim && taken.job.request.deadline_ms == 0) {
       metrics_.expired.Increment();
       taken.job.source->Drop(taken.job);
       return true;
@@ -247,7 +264,9 @@ JobRunner::Clock::time_point JobRunner::LookAtClaims(Clock::time_point now) {
   return next;
 }
 
-std::string JobRunner::AttemptName(std::uint64_t number) const { return instance_ + "-" + std::to_string(number); }
+std::string JobRunner::AttemptName(std::uint64_t number) const {
+  return instance_ + "-" + nonce_ + "-" + std::to_string(number);
+}
 
 void JobRunner::Abandon() {
   waiting_.clear();

@@ -60,7 +60,7 @@ class JobRunner : public std::enable_shared_from_this<JobRunner> {
     bool accepted = false;  ///< The proxy was told, or cannot be.
     bool granted = false;   ///< The proxy said that it may be run.
     bool claimed = false;
-    Clock::time_point claim_again = {};
+    Clock::time_point claiming_since = {}, claim_again = {};
   };
   struct Running {
     std::optional<Taken> taken;  ///< Nothing once it was abandoned or cancelled.
@@ -87,6 +87,7 @@ class JobRunner : public std::enable_shared_from_this<JobRunner> {
   Handler handler_;
   WorkerMetrics& metrics_;
   boost::asio::steady_timer timer_;
+  const std::string nonce_;
   Clock::time_point look_at_ = Clock::time_point::max();  ///< When the timer rings; max: not at all.
   std::string node_, instance_;
   bool claims_ = true;

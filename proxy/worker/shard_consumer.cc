@@ -7,13 +7,6 @@
 
 namespace warren::worker {
 
-namespace {
-
-/// What was given back may have gone to another consumer: then another is given back.
-constexpr std::chrono::seconds kGiveBackAgain{1};
-
-}  // namespace
-
 wire::Response PlainResponse(int status, std::string_view text) {
   wire::Response response;
   response.status = status;
@@ -99,33 +92,29 @@ void ShardConsumer::OnDelivery(amqp::Delivery& delivery) {
   Result<wire::Request> request = wire::DecodeRequest(delivery.properties, std::move(delivery.body));
   if (!request) return Refuse(delivery, request.error());
   job.request = std::move(*request);
-  if (flag_ != Flag::kLost && GiveBack(delivery, job)) return;
-  job.first = flag_ == Flag::kWorks && !job.redelivered;
-  flag_needed_ = flag_needed_ || (job.request.claim && !job.request.retry_safe);
+  if (GiveBack(delivery, job)) return;
+  job.first = flag_.works() && !job.redelivered;
+  if (job.request.claim && !job.request.retry_safe) flag_.Need();
   hooks_.on_job(std::move(job));
 }
 
-// Finds out whether the queue marks what it delivers again: gives a request back that it may deliver again, and looks
-// whether it comes back marked. True when it was given back.
+// True when it was given back, to learn whether the shard marks what it delivers again.
 bool ShardConsumer::GiveBack(const amqp::Delivery& delivery, const Job& job) {
-  if (flag_ == Flag::kWorks || !flag_needed_ || stopping_) return false;
-  if (flag_ == Flag::kAsked && job.correlation_id == given_back_) {
-    flag_ = delivery.redelivered ? Flag::kWorks : Flag::kLost;
-    if (flag_ == Flag::kLost) {
-      program::Log(
-          program::LogLevel::kInfo,
-          "the broker does not mark what it delivers again from this shard: workers ask the proxy before they run "
-          "what must not run twice",
-          {{"shard", shard_}});
-    }
-    return false;
+  if (stopping_) return false;
+  const amqp_basic_properties_t& properties = delivery.properties;
+  const bool transient = (properties._flags & AMQP_BASIC_DELIVERY_MODE_FLAG) == 0 ||
+                         properties.delivery_mode == AMQP_DELIVERY_NONPERSISTENT;
+  const bool was_lost = flag_.lost();
+  const bool give_back =
+      flag_.OnDelivery(last_delivery_, {job.correlation_id, delivery.redelivered, transient, job.request.retry_safe});
+  if (flag_.lost() && !was_lost) {
+    program::Log(
+        program::LogLevel::kInfo,
+        "the broker does not mark what it delivers again from this shard: workers ask the proxy before they run "
+        "what must not run twice",
+        {{"shard", shard_}});
   }
-  const auto now = std::chrono::steady_clock::now();
-  if (delivery.redelivered || !job.request.retry_safe || job.correlation_id.empty()) return false;
-  if (flag_ == Flag::kAsked && now - given_back_at_ < kGiveBackAgain) return false;
-  flag_ = Flag::kAsked;
-  given_back_ = job.correlation_id;
-  given_back_at_ = now;
+  if (!give_back) return false;
   channel_->Reject(delivery.delivery_tag, true);
   --held_;
   return true;

@@ -14,6 +14,7 @@
 
 #include "policies/error.h"
 #include "proxy/wire/message.h"
+#include "proxy/worker/redelivery_flag.h"
 #include "shardmgr/broker/amqp/connection.h"
 
 namespace warren::worker {
@@ -85,10 +86,6 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   bool finished() const { return cancelled_ && held_ == 0; }
 
  private:
-  /// Whether the queue marks what it delivers again. It may have lost that (docs/adr/0009-claims.md); it is not asked
-  /// before there is a request that depends on it, and asked by giving back one that may be run twice.
-  enum class Flag : std::uint8_t { kNotAsked, kAsked, kWorks, kLost };
-
   void OnDelivery(amqp::Delivery& delivery);
   bool GiveBack(const amqp::Delivery& delivery, const Job& job);
   void OnLost(const Error& error);
@@ -103,10 +100,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   std::shared_ptr<const std::string> inbox_;
   ShardConsumerHooks hooks_;
   wire::ResponseEncoder encoder_;
-  Flag flag_ = Flag::kNotAsked;
-  bool flag_needed_ = false;
-  std::string given_back_;  ///< Its correlation id.
-  std::chrono::steady_clock::time_point given_back_at_;
+  RedeliveryFlag flag_;
   std::size_t held_ = 0;
   std::chrono::steady_clock::time_point last_delivery_;
   bool stopping_ = false;

@@ -8,8 +8,10 @@
 // more.
 #include "proxy/http/dispatcher.h"
 
+#include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "shardmgr/broker/amqp/types.h"
@@ -24,14 +26,16 @@ using proxy::Milliseconds;
 struct Message {
   std::uint64_t tag = 0;
   std::string token;
-  std::uint64_t channel = 0, sequence = 0;
+  std::uint64_t epoch = 0;  ///< Of the channels.
+  proxy::Transport::Receipt receipt{0};
   bool confirmed = false, returned = false;
-  bool doubtful = false;  ///< Nacked, or lost before its confirm.
-  bool dead = false;      ///< Dead-lettered.
-  bool answer = false;    ///< The first answer was to this copy.
-  bool cancelled = false;
-  int attempts = 0;  ///< Accepts and claims.
-  int granted = 0;   ///< The attempt that may run it.
+  bool doubtful = false;    ///< Nacked, or lost before its confirm.
+  bool dead = false;        ///< Dead-lettered.
+  bool answer = false;      ///< The first answer was to this copy.
+  int attempts = 0;         ///< Accepts and claims, each by a worker of its own unless it claims again.
+  int owner = 0;            ///< The first of them, which alone may run what must not run twice.
+  int holder = 0;           ///< The last that was taken in.
+  std::set<int> told = {};  ///< Attempts that got a cancel.
   bool certain() const { return !returned && !doubtful && !dead; }
 };
 
@@ -49,8 +53,8 @@ class World : public proxy::Transport, public proxy::AnswerSink {
   void Event(std::uint8_t kind, std::uint8_t detail);
   void Finish();
 
-  Result<std::uint64_t> Publish(wire::Request& request, std::string_view, std::string_view correlation_id,
-                                Milliseconds expiration) override {
+  Result<Receipt> Publish(wire::Request& request, std::string_view, std::string_view correlation_id,
+                          Milliseconds expiration) override {
     if (refusal_) return warren::Fail(*refusal_, "refused");
     const std::uint64_t tag = std::stoull(request.id);
     Require(publish_up_ && reply_up_, "published while a connection was down");
@@ -66,26 +70,31 @@ class World : public proxy::Transport, public proxy::AnswerSink {
               "a request that may not run twice went out twice");
     }
     by_tag_[tag].push_back(messages_.size());
-    messages_.push_back({tag, std::string(correlation_id), channel_, ++sequence_});
-    return sequence_;
+    const std::size_t channel = messages_.size() % kChannels;
+    const Receipt receipt(++sequences_[channel], channel);
+    messages_.push_back({tag, std::string(correlation_id), epoch_, receipt});
+    return receipt;
   }
 
   void Cancel(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override {
     Message* message = Find(correlation_id);
     Require(message != nullptr && message->attempts > 0, "a cancel for what nobody accepted");
-    Require(!message->answer || claiming_, "a cancel for the copy that was the answer");
-    const std::string last = std::to_string(message->attempts);
-    Require(inbox == "inbox" && (attempt == last || claiming_), "a cancel goes to who has it now");
-    message->cancelled = true;
+    Require(!message->answer || claiming_ != 0, "a cancel for the copy that was the answer");
+    const int told = std::stoi(std::string(attempt));
+    Require(inbox == "inbox-" + std::string(attempt), "a cancel goes where the attempt is");
+    Require(told == message->holder || told == message->attempts || told == claiming_,
+            "a cancel goes to who has it now");
+    message->told.insert(told);
   }
 
   void Grant(std::string_view inbox, std::string_view correlation_id, std::string_view attempt) override {
     Message* message = Find(correlation_id);
-    Require(message != nullptr && claiming_, "a grant for what nobody claimed");
+    Require(message != nullptr && claiming_ != 0, "a grant for what nobody claimed");
     Require(asked_[message->tag].live(), "a grant for what nobody waits for");
-    Require(inbox == "inbox" && attempt == std::to_string(message->attempts), "a grant goes to who asked");
-    Require(message->granted == 0 || message->granted == message->attempts, "two may run the same copy");
-    message->granted = message->attempts;
+    Require(attempt == std::to_string(claiming_) && inbox == "inbox-" + std::string(attempt),
+            "a grant goes to who asked");
+    Require(message->owner == 0 || message->owner == claiming_, "two may run the same copy");
+    granted_ = true;
   }
 
   void OnAnswer(std::uint64_t tag, proxy::Outcome&& outcome) override {
@@ -131,7 +140,7 @@ class World : public proxy::Transport, public proxy::AnswerSink {
     return nullptr;
   }
   Message* PickUnconfirmed(std::size_t which) {
-    return Pick(which, [this](const Message& m) { return publish_up_ && m.channel == channel_ && !m.confirmed; });
+    return Pick(which, [this](const Message& m) { return publish_up_ && m.epoch == epoch_ && !m.confirmed; });
   }
 
   Message* Find(std::string_view token) {
@@ -152,31 +161,42 @@ class World : public proxy::Transport, public proxy::AnswerSink {
   }
 
   void Accept(Message& message) {
-    ++message.attempts;
-    message.cancelled = false;
+    const int attempt = ++message.attempts;
+    if (asked_[message.tag].live()) {
+      message.holder = attempt;
+      if (message.owner == 0) message.owner = attempt;
+    }
     wire::ControlEncoder encoder;
-    const std::string attempt = std::to_string(message.attempts);
-    dispatcher_.OnReply(now_, encoder.EncodeAccept(message.token, "inbox", attempt), {}, false);
+    const std::string name = std::to_string(attempt);
+    dispatcher_.OnReply(now_, encoder.EncodeAccept(message.token, "inbox-" + name, name), {}, false);
   }
 
+  /// Another worker claims it, or who has it claims it again.
   void Claim(Message& message, bool again) {
-    message.attempts += again && message.attempts > 0 ? 0 : 1;
-    message.cancelled = false;
-    claiming_ = true;
+    const int attempt = again && message.owner != 0 ? message.owner : ++message.attempts;
+    const bool lives = asked_[message.tag].live();
+    const bool first = message.owner == 0 || message.owner == attempt;
+    claiming_ = attempt;
+    granted_ = false;
+    message.told.erase(attempt);
     wire::ControlEncoder encoder;
-    const std::string attempt = std::to_string(message.attempts);
-    dispatcher_.OnReply(now_, encoder.EncodeClaim(message.token, "inbox", attempt), {}, false);
-    claiming_ = false;
-    Require(message.cancelled || message.granted == message.attempts, "a claim is answered");
+    const std::string name = std::to_string(attempt);
+    dispatcher_.OnReply(now_, encoder.EncodeClaim(message.token, "inbox-" + name, name), {}, false);
+    claiming_ = 0;
+    Require(granted_ || message.told.count(attempt) == 1, "a claim is answered");
+    if (granted_) message.owner = message.holder = attempt;
+    Require(!lives || granted_ || !first || !message.certain(), "the first is granted");
+    Require(!lives || granted_ || !message.certain() || message.holder == 0 || message.told.count(message.holder) == 1,
+            "who had it is told");
   }
 
   void PublishDown() {
     publish_up_ = false;
     for (Message& message : messages_) {
-      if (message.channel == channel_ && !message.confirmed) message.doubtful = true;
+      if (message.epoch == epoch_ && !message.confirmed) message.doubtful = true;
     }
-    ++channel_;
-    sequence_ = 0;
+    ++epoch_;
+    sequences_ = {};
   }
 
   void Pass(Milliseconds time) {
@@ -194,15 +214,17 @@ class World : public proxy::Transport, public proxy::AnswerSink {
   std::vector<Message> messages_;
   std::map<std::string, std::size_t, std::less<>> by_token_;
   std::map<std::uint64_t, std::vector<std::size_t>> by_tag_;
-  std::uint64_t next_tag_ = 1, channel_ = 0, sequence_ = 0;
-  bool publish_up_ = false, reply_up_ = false, claiming_ = false;
+  std::uint64_t next_tag_ = 1, epoch_ = 0;
+  std::array<std::uint64_t, kChannels> sequences_{};
+  bool publish_up_ = false, reply_up_ = false, granted_ = false;
+  int claiming_ = 0;  ///< The attempt.
   std::optional<ErrorCode> refusal_;
   proxy::Dispatcher dispatcher_;  // Last: it ends first.
 };
 
 void World::Event(std::uint8_t kind, std::uint8_t detail) {
   const auto any = [](const Message&) { return true; };
-  switch (kind % 23) {
+  switch (kind % 22) {
     case 0:
     case 1: return Submit(true);
     case 2: return Submit(false);
@@ -225,8 +247,8 @@ void World::Event(std::uint8_t kind, std::uint8_t detail) {
     case 11:
       if (Message* message = PickUnconfirmed(detail % 8)) {
         message->confirmed = true;
-        message->doubtful = kind % 23 == 11;
-        dispatcher_.OnConfirm(now_, message->sequence, kind % 23 == 10);
+        message->doubtful = kind % 22 == 11;
+        dispatcher_.OnConfirm(now_, message->receipt, kind % 22 == 10);
       }
       return;
     case 12:
@@ -237,7 +259,7 @@ void World::Event(std::uint8_t kind, std::uint8_t detail) {
       return;
     case 13:
     case 14:
-      if (Message* message = Pick(detail % 16, any)) Reply(*message, kind % 23 == 14 && detail >= 128);
+      if (Message* message = Pick(detail % 16, any)) Reply(*message, kind % 22 == 14 && detail >= 128);
       return;
     case 15:
       if (Message* message = Pick(detail % 8, any)) {
@@ -255,12 +277,9 @@ void World::Event(std::uint8_t kind, std::uint8_t detail) {
       return;
     }
     case 20:
-      if (Message* message = Pick(detail % 8, any)) Accept(*message);
+      if (Message* message = Pick(detail % 8, any)) detail < 128 ? Accept(*message) : Claim(*message, detail >= 192);
       return;
     case 21: return dispatcher_.OnNodeBack(now_);
-    case 22:
-      if (Message* message = Pick(detail % 8, any)) Claim(*message, detail >= 128);
-      return;
     default: return Pass(Milliseconds(1u << detail % 14));
   }
 }
@@ -272,7 +291,7 @@ void World::Finish() {
   Pass(Options().timeout);
   Require(dispatcher_.in_flight() == 0 && stats_.in_flight == 0, "nothing waits for ever");
   for (const Message& message : messages_) {
-    Require(message.attempts == 0 || message.answer || message.cancelled || !message.certain(),
+    Require(message.holder == 0 || message.answer || message.told.count(message.holder) == 1 || !message.certain(),
             "a worker works for nobody and is not told");
   }
   const std::uint64_t before = stats_.unknown_replies;

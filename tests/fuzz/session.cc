@@ -63,7 +63,7 @@ class Broker : public proxy::Transport {
     std::string token;
   };
 
-  Result<std::uint64_t> Publish(wire::Request& request, std::string_view, std::string_view correlation_id,
+  Result<Receipt> Publish(wire::Request& request, std::string_view, std::string_view correlation_id,
                                 proxy::Milliseconds) override {
     published.push_back({{request.method, request.target, request.body}, std::string(correlation_id)});
     waiting.push_back(published.size() - 1);

@@ -105,6 +105,26 @@ TEST_F(DispatcherTest, FailsWhatIsClaimedAfterAnotherWorkerWasAtIt) {
   EXPECT_TRUE(transport_.grants.empty());
 }
 
+TEST_F(DispatcherTest, AnAcceptOfAnotherWorkerMakesItNoOwner) {
+  Up();
+  Submit(1, "POST");
+  Claim(Token(0), "inbox-a", "1");
+  Accept(Token(0), "inbox-b", "2");
+  Claim(Token(0), "inbox-b", "2");
+  EXPECT_EQ(Status(1), 502);
+  EXPECT_EQ(transport_.grants.size(), 1u);
+}
+
+TEST_F(DispatcherTest, TellsWhoClaimedWhereItsInboxIsNow) {
+  Up();
+  const auto id = Submit(1, "POST");
+  Claim(Token(0), "inbox-a", "1");
+  Claim(Token(0), "inbox-b", "1");
+  EXPECT_EQ(transport_.grants.back(), (FakeTransport::CancelMessage{"inbox-b", Token(0), "1"}));
+  dispatcher_.Abandon(id);
+  EXPECT_EQ(transport_.cancels, (Cancels{{"inbox-b", Token(0), "1"}}));
+}
+
 TEST_F(DispatcherTest, RefusesClaimsOfWhatNobodyWaitsFor) {
   Up();
   dispatcher_.Abandon(Submit(1, "POST"));

@@ -20,8 +20,8 @@ class FakeTransport : public Transport {
     Milliseconds expiration;
   };
 
-  Result<std::uint64_t> Publish(wire::Request& request, std::string_view routing_key, std::string_view correlation_id,
-                                Milliseconds expiration) override {
+  Result<Receipt> Publish(wire::Request& request, std::string_view routing_key, std::string_view correlation_id,
+                          Milliseconds expiration) override {
     if (refuse) return tl::unexpected(*refuse);
     messages.push_back({request.method, std::string(routing_key), std::string(correlation_id), expiration});
     return ++sequence;

@@ -51,6 +51,32 @@ TEST_F(JobRunnerTest, HoldsNoPlaceForWhatItAskedAbout) {
   EXPECT_EQ(source_->answers.count(2), 1u);
 }
 
+TEST_F(JobRunnerTest, DoesNotSayThatItHasWhatItWouldHaveToAskAbout) {
+  const auto runner = Runner(1, Keeping(), 10);
+  runner->Take(MakeJob(1));
+  runner->Take(MakeClaim(2));
+  context_.restart();
+  context_.run_for(std::chrono::milliseconds(100));
+  EXPECT_EQ(source_->accepted.count(1), 1u);
+  EXPECT_EQ(source_->accepted.count(2), 0u) << "another one may run it";
+}
+
+TEST_F(JobRunnerTest, WorkersOfOneNameHaveAttemptsOfTheirOwn) {
+  const auto one = Runner(1, Keeping()), other = Runner(1, Keeping());
+  one->Take(MakeClaim(1));
+  other->Take(MakeClaim(1));
+  ASSERT_EQ(source_->claimed.count(1), 2u);
+  EXPECT_NE(source_->claimed.begin()->second, source_->claimed.rbegin()->second);
+}
+
+TEST_F(JobRunnerTest, RunsWhatNobodyCanBeAskedAbout) {
+  const auto runner = Runner(1, Keeping());
+  Job job = MakeClaim(1);
+  job.reply_to.clear();
+  runner->Take(std::move(job));
+  EXPECT_EQ(kept_.size(), 1u);
+}
+
 TEST_F(JobRunnerTest, DropsWhatItMayNotRun) {
   const auto runner = Runner(1, Keeping());
   runner->Take(MakeClaim(1));
@@ -81,12 +107,14 @@ TEST_F(JobRunnerTest, AsksAgainUntilItHearsAnythingAndNoLongerThanTheDeadline) {
 TEST_F(JobRunnerTest, RunsByTheBrokersFlagAloneWhereItCannotAsk) {
   const auto runner = Runner(2, Keeping());
   runner->Take(MakeClaim(1));
+  source_->can_claim = false;
+  runner->Take(MakeClaim(2));
   EXPECT_TRUE(kept_.empty());
   runner->SetClaims(false);
-  EXPECT_EQ(kept_.size(), 1u);
-  runner->Take(MakeClaim(2));
+  EXPECT_EQ(kept_.size(), 1u) << "what was asked may have been refused";
+  runner->Take(MakeClaim(3));
   EXPECT_EQ(kept_.size(), 2u);
-  EXPECT_EQ(source_->claimed.count(2), 0u);
+  EXPECT_EQ(source_->claimed.count(3), 0u);
 }
 
 }  // namespace
