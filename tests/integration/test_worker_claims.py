@@ -86,6 +86,17 @@ def forgetful_fixture(cluster, queue):
     return queue
 
 
+def four_pairs(cluster, programs, application):
+    """Starts proxy and worker and asks for a POST and a GET four times; the worker."""
+    proxy = programs.proxy(cluster, STREAM)
+    worker = programs.worker(cluster, STREAM, application.web.url)
+    wait_serving(proxy.port)
+    for number in range(4):
+        assert request(proxy.port, "POST", f"/post/{number}", body=b"x").status == 200
+        assert request(proxy.port, "GET", f"/get/{number}").status == 200
+    return worker
+
+
 def held_post(proxy):
     """A POST in a thread; `answers` gets its status."""
     answers = []
@@ -115,12 +126,7 @@ def test_what_a_dead_worker_began_is_not_run_by_the_next_one(cluster, programs, 
 
 @pytest.mark.usefixtures("forgetful")
 def test_a_worker_that_saw_the_shard_forget_goes_on_asking(cluster, programs, application):
-    proxy = programs.proxy(cluster, STREAM)
-    worker = programs.worker(cluster, STREAM, application.web.url)
-    wait_serving(proxy.port)
-    for number in range(4):
-        assert request(proxy.port, "POST", f"/post/{number}", body=b"x").status == 200
-        assert request(proxy.port, "GET", f"/get/{number}").status == 200
+    worker = four_pairs(cluster, programs, application)
     assert worker.metric("warren_worker_claimed_total") == 4
     assert "does not mark what it delivers again" in worker.log()
     assert sorted(path for path in application.paths if path != "/") == sorted(
@@ -129,12 +135,7 @@ def test_a_worker_that_saw_the_shard_forget_goes_on_asking(cluster, programs, ap
 
 @pytest.mark.usefixtures("queue")
 def test_a_worker_that_knows_that_the_shard_remembers_asks_no_more(cluster, programs, application):
-    proxy = programs.proxy(cluster, STREAM)
-    worker = programs.worker(cluster, STREAM, application.web.url)
-    wait_serving(proxy.port)
-    for number in range(4):
-        assert request(proxy.port, "POST", f"/post/{number}", body=b"x").status == 200
-        assert request(proxy.port, "GET", f"/get/{number}").status == 200
+    worker = four_pairs(cluster, programs, application)
     assert worker.metric("warren_worker_claimed_total") == 1
     assert application.paths.count("/get/0") == 1
 
