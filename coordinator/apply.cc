@@ -38,6 +38,7 @@ class KillSwitch {
 /// All streams of one Apply; shared with the pool's thread, and outlives an Apply that was stopped.
 struct Batch {
   std::vector<StreamPlan> streams;
+  Permit permit;
   std::int64_t observed_at_ms = 0;
   std::size_t next = 0;     // Pool's thread.
   std::size_t skipped = 0;  // With what follows: under the mutex.
@@ -53,10 +54,12 @@ struct Batch {
 /// Everything but Apply on the pool's thread.
 class Applier::Impl : public std::enable_shared_from_this<Impl> {
  public:
-  Impl(NodePool& pool, std::function<void(const StreamOutcome&)> on_late) : pool_(pool), on_late_(std::move(on_late)) {}
+  Impl(NodePool& pool, std::function<void(const StreamOutcome&)> on_late, Warrant* warrant)
+      : pool_(pool), on_late_(std::move(on_late)), warrant_(warrant) {}
 
-  std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped) {
+  std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped, std::uint64_t term) {
     auto batch = std::make_shared<Batch>();
+    batch->permit = {warrant_, term};
     for (const StreamPlan& stream : plan.streams) {
       if (!stream.actions.empty()) batch->streams.push_back(stream);
     }
@@ -78,18 +81,20 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   bool CanTry(const StreamName& stream) const {
-    return !kill_.armed() && tries_ < kMostTriesAtOnce && !busy_.contains(stream);
+    return !kill_.armed() && (warrant_ == nullptr || warrant_->term() != 0) && tries_ < kMostTriesAtOnce &&
+           !busy_.contains(stream);
   }
 
   bool TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
     const StreamName name{stream.vhost, stream.exchange};
     if (!CanTry(name)) return false;
     ++tries_;
-    Start(stream, [self = shared_from_this(), name, done = std::move(done)](StreamOutcome outcome) {
-      --self->tries_;
-      self->tried_[name] = NowMs();
-      done(std::move(outcome));
-    });
+    Start(stream, {warrant_, warrant_ == nullptr ? 0 : warrant_->term()},
+          [self = shared_from_this(), name, done = std::move(done)](StreamOutcome outcome) {
+            --self->tries_;
+            self->tried_[name] = NowMs();
+            done(std::move(outcome));
+          });
     return true;
   }
 
@@ -105,7 +110,7 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
         batch->done.notify_one();
         continue;
       }
-      return Start(stream, [self = shared_from_this(), name, batch](StreamOutcome outcome) {
+      return Start(stream, batch->permit, [self = shared_from_this(), name, batch](StreamOutcome outcome) {
         self->Take(name, *batch, std::move(outcome));
         self->StartNext(batch);
       });
@@ -126,11 +131,11 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
     if (on_late_) on_late_(outcome);
   }
 
-  void Start(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
+  void Start(const StreamPlan& stream, Permit permit, std::function<void(StreamOutcome)> done) {
     const StreamName name{stream.vhost, stream.exchange};
     busy_.insert(name);
     std::make_shared<StreamApply>(
-        pool_, stream, kill_.armed(), [this] { kill_.Count(); },
+        pool_, permit, stream, kill_.armed(), [this] { kill_.Count(); },
         [self = shared_from_this(), name, done = std::move(done)](StreamOutcome outcome) {
           self->busy_.erase(name);
           done(std::move(outcome));
@@ -140,6 +145,7 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
 
   NodePool& pool_;
   const std::function<void(const StreamOutcome&)> on_late_;
+  Warrant* const warrant_;
   KillSwitch kill_;
   std::set<StreamName> busy_;                 ///< Under way.
   std::map<StreamName, std::int64_t> tried_;  ///< When a try ended; those since the last plan's observation.
@@ -159,11 +165,11 @@ std::size_t StreamOutcome::succeeded() const {
   return count;
 }
 
-Applier::Applier(NodePool& pool, std::function<void(const StreamOutcome&)> on_late)
-    : impl_(std::make_shared<Impl>(pool, std::move(on_late))) {}
+Applier::Applier(NodePool& pool, std::function<void(const StreamOutcome&)> on_late, Warrant* warrant)
+    : impl_(std::make_shared<Impl>(pool, std::move(on_late), warrant)) {}
 Applier::~Applier() = default;
-std::vector<StreamOutcome> Applier::Apply(const Plan& plan, const std::function<bool()>& stopped) {
-  return impl_->Apply(plan, stopped);
+std::vector<StreamOutcome> Applier::Apply(const Plan& plan, const std::function<bool()>& stopped, std::uint64_t term) {
+  return impl_->Apply(plan, stopped, term);
 }
 bool Applier::CanTry(const StreamName& stream) const { return impl_->CanTry(stream); }
 bool Applier::TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {

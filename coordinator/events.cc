@@ -8,12 +8,11 @@
 #include <iterator>
 #include <mutex>
 
-#include "shardmgr/broker/amqp/link.h"
+#include "coordinator/node_link.h"
 
 namespace warren::coordinator {
 namespace {
 
-constexpr std::chrono::seconds kHeartbeat{5};
 constexpr std::chrono::milliseconds kFirstPause{500};
 
 /// The answer without its value.
@@ -37,21 +36,19 @@ std::string Explain(const Error& error) {
 class EventSource::Impl : public std::enable_shared_from_this<Impl> {
  public:
   Impl(boost::asio::any_io_executor executor, EventSourceOptions options, EventHandlers handlers)
-      : executor_(executor), options_(std::move(options)), handlers_(std::move(handlers)), timer_(executor) {}
+      : executor_(executor),
+        options_(std::move(options)),
+        handlers_(std::move(handlers)),
+        timer_(executor),
+        link_(executor, {options_.credentials, options_.tls_ca_file, "warren-coordinator events", options_.check_every},
+              {.on_up = [this](const std::shared_ptr<amqp::Connection>&) { Subscribe(); },
+               .on_down = [this](const amqp::Endpoint& endpoint, const Error& error,
+                                 bool) { Lost(Cause::kConnection, error.Within(endpoint.ToString()).ToString()); },
+               .on_blocked = {}}) {}
 
   const boost::asio::any_io_executor& executor() const { return executor_; }
 
-  void SetEndpoints(std::vector<amqp::Endpoint> endpoints) {
-    if (endpoints == endpoints_) return;
-    endpoints_ = std::move(endpoints);
-    const auto connection = link_ ? link_->connection() : nullptr;
-    const auto here = [&](const amqp::Endpoint& endpoint) { return connection->endpoint() == endpoint; };
-    // A good connection stays; the list is news for the next.
-    if (connection && std::any_of(endpoints_.begin(), endpoints_.end(), here)) return;
-    if (cause_ == Cause::kNone)
-      Lost(Cause::kConnection, "the node that they came from is none of the running ones now");
-    Relink();
-  }
+  void SetEndpoints(std::vector<amqp::Endpoint> endpoints) { link_.SetEndpoints(std::move(endpoints)); }
 
   EventStatus status() const {
     const std::lock_guard lock(mutex_);
@@ -60,36 +57,6 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
 
  private:
   enum class Cause { kNone, kConnection, kSubscription };
-
-  void Relink() {
-    link_.reset();
-    channel_ = nullptr;
-    linked_ = endpoints_;
-    if (endpoints_.empty()) return;
-    amqp::LinkOptions options;
-    options.endpoints = endpoints_;
-    options.connection.credentials = options_.credentials;
-    options.connection.vhost = kEventVhost;
-    options.connection.name = "warren-coordinator events";
-    options.connection.tls_ca_file = options_.tls_ca_file;
-    options.connection.heartbeat = kHeartbeat;
-    options.longest_pause = options_.check_every;
-    link_ = std::make_unique<amqp::Link>(
-        executor_, std::move(options),
-        amqp::LinkHandlers{
-            .on_up = [this](const std::shared_ptr<amqp::Connection>&) { Subscribe(); },
-            .on_down = [this](const amqp::Endpoint& endpoint, const Error& error, bool) { Down(endpoint, error); },
-            .on_blocked = {}});
-    link_->Start();
-  }
-
-  void Down(const amqp::Endpoint& endpoint, const Error& error) {
-    Lost(Cause::kConnection, error.Within(endpoint.ToString()).ToString());
-    if (linked_ == endpoints_) return;
-    boost::asio::post(executor_, [self = shared_from_this()] {
-      if (self->linked_ != self->endpoints_) self->Relink();
-    });
-  }
 
   /// An answer: `next` when it is a good one, the end of the attempt when it is not.
   std::function<void(const Result<void>&)> OnAnswer(std::function<void()> next) {
@@ -102,7 +69,7 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void Subscribe() {
-    const auto connection = link_ ? link_->connection() : nullptr;
+    const auto connection = link_.connection();
     if (!connection) return;
     ++attempt_;
     channel_ = connection->OpenChannel();
@@ -199,8 +166,7 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
   const EventSourceOptions options_;
   const EventHandlers handlers_;
   boost::asio::steady_timer timer_;
-  std::vector<amqp::Endpoint> endpoints_, linked_;
-  std::unique_ptr<amqp::Link> link_;
+  NodeLink link_;
   std::shared_ptr<amqp::Channel> channel_;
   std::uint64_t attempt_ = 0;
   std::chrono::milliseconds pause_{kFirstPause};  ///< Before a subscription that failed is tried again.

@@ -13,7 +13,7 @@ namespace warren::coordinator {
 /// Kinds: "applied", "apply-failed", "condition", "condition-over", "problem", "problem-over", "node-up",
 /// "node-down", "node-lost" (the connection to it), "node-joined", "node-left", "node-reachable",
 /// "node-unreachable", "node-drained", "node-undrained", "observation-failed", "observation-restored",
-/// "events-connected", "events-lost".
+/// "events-connected", "events-lost", "role" (who leads).
 struct JournalEntry {
   std::int64_t at_ms = 0;  ///< Unix time.
   std::string kind;

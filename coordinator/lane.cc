@@ -8,8 +8,9 @@ namespace {
 
 bool Pipelined(ActionKind kind) { return kind != ActionKind::kDeleteShard; }
 
-/// Not there is as good as taken away.
-bool MayBeGone(ActionKind kind) {
+/// Something goes: if it is not there, that is as good as taken away; and it may be wanted again by now, so it is never
+/// done on old knowledge of who leads.
+bool TakesAway(ActionKind kind) {
   return kind == ActionKind::kUnbindShard || kind == ActionKind::kUnmarkDraining || kind == ActionKind::kDeleteShard;
 }
 
@@ -46,9 +47,10 @@ bool IsGone(const Error& error) {
   return error.code == ErrorCode::kNotFound && error.message.find("is down or inaccessible") == std::string::npos;
 }
 
-Lane::Lane(NodePool& pool, ConnectionName connection, const std::vector<Action>& actions,
+Lane::Lane(NodePool& pool, Permit permit, ConnectionName connection, const std::vector<Action>& actions,
            std::vector<std::size_t> indices, Handlers handlers)
     : pool_(pool),
+      permit_(permit),
       name_(std::move(connection)),
       actions_(actions),
       indices_(std::move(indices)),
@@ -70,9 +72,16 @@ void Lane::Continue() {
   if (next_ == indices_.size()) return End();
   pool_.Get(name_, [self = shared_from_this()](const Result<std::shared_ptr<amqp::Connection>>& connection) {
     if (self->ended_) return;
-    if (connection) return self->Send(*connection);
+    if (connection) return self->SendIfAllowed(*connection);
     self->handlers_.on_result(self->indices_[self->next_++], tl::unexpected(connection.error()));
     self->End();
+  });
+}
+
+void Lane::SendIfAllowed(const std::shared_ptr<amqp::Connection>& connection) {
+  permit_.Confirm(TakesAway(actions_[indices_[next_]].kind), [self = shared_from_this(), connection](bool holds) {
+    if (self->ended_) return;
+    holds ? self->Send(connection) : self->End();
   });
 }
 
@@ -135,7 +144,7 @@ void Lane::OnResult(std::uint64_t epoch, Result<void> result) {
   if (ended_ || epoch != epoch_) return;
   const std::size_t index = indices_[next_++];
   const ActionKind kind = actions_[index].kind;
-  const bool refused = !result && !(MayBeGone(kind) && IsGone(result.error()));
+  const bool refused = !result && !(TakesAway(kind) && IsGone(result.error()));
   const bool answered = result.has_value();
   const auto handlers = handlers_;
   handlers.on_result(index, refused ? std::move(result) : Result<void>{});

@@ -3,7 +3,8 @@
 // Pipelined, but for deletes. A channel that the broker closes takes the calls behind the culprit with it;
 // they are issued again on a fresh channel: after an unbind or a delete of what is not there, which is a
 // success, and after a declare or a delete that failed, which says nothing of the other queues. Any other
-// failure ends the lane, and what is behind it stays untried. Everything on the pool's thread.
+// failure ends the lane, and what is behind it stays untried. So does a permit that holds no longer, which is asked
+// before anything is sent: by the broker's fresh word before something is taken away. Everything on the pool's thread.
 #pragma once
 
 #include <functional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "coordinator/node_pool.h"
+#include "coordinator/warrant.h"
 #include "shardmgr/plan/plan.h"
 
 namespace warren::coordinator {
@@ -23,8 +25,8 @@ class Lane : public std::enable_shared_from_this<Lane> {
   };
 
   /// `indices` into `actions`, all of one kind. `actions` outlives the lane.
-  Lane(NodePool& pool, ConnectionName connection, const std::vector<Action>& actions, std::vector<std::size_t> indices,
-       Handlers handlers);
+  Lane(NodePool& pool, Permit permit, ConnectionName connection, const std::vector<Action>& actions,
+       std::vector<std::size_t> indices, Handlers handlers);
   void Start();
   void Abandon();  ///< No more callbacks; closes its channel.
 
@@ -32,6 +34,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   using Done = std::function<void(Result<void>)>;
 
   void Continue();
+  void SendIfAllowed(const std::shared_ptr<amqp::Connection>& connection);
   void Send(const std::shared_ptr<amqp::Connection>& connection);
   void Issue(const Action& action, Done done);
   void DeleteQueue(const Action& action, Done done);
@@ -39,6 +42,7 @@ class Lane : public std::enable_shared_from_this<Lane> {
   void End();
 
   NodePool& pool_;
+  const Permit permit_;
   const ConnectionName name_;
   const std::vector<Action>& actions_;
   const std::vector<std::size_t> indices_;

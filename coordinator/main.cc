@@ -1,5 +1,8 @@
 // warren-coordinator: the control plane daemon. Options, then the parts, then it runs until a signal.
+#include <unistd.h>
+
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/host_name.hpp>
 #include <future>
 #include <iostream>
 #include <thread>
@@ -60,6 +63,14 @@ program::OptionSet Options() {
   return options;
 }
 
+/// What other coordinators, and whoever asks them, are told of who leads.
+std::string OwnName(const Parsed& parsed) {
+  const program::Address address = parsed.ListenAddress("listen");
+  const bool has_address = !parsed.Flag("once") && address.port != 0;
+  const std::string what = has_address ? "http://" + address.ToString() : "process " + std::to_string(getpid());
+  return what + " on " + boost::asio::ip::host_name();
+}
+
 Result<ReconcilerOptions> Settings(const Parsed& parsed) {
   auto credentials = program::ReadCredentials(parsed);
   if (!credentials) return tl::unexpected(credentials.error());
@@ -68,6 +79,7 @@ Result<ReconcilerOptions> Settings(const Parsed& parsed) {
   options.statistics_interval = parsed.Duration("statistics-interval");
   options.stall_after = parsed.Duration("stall-after");
   options.never_delete = parsed.Flag("never-delete");
+  options.name = OwnName(parsed);
   options.policies_dir = parsed.Text("policies-dir");
   options.credentials_file = parsed.Text("credentials-file");
   options.management.urls = parsed.List("management");
@@ -95,7 +107,7 @@ int CountDraining(const Snapshot& snapshot) {
 }
 
 /// --once: what became of each stream, and the exit code.
-int Summarise(const Snapshot& snapshot, const RunReport& report) {
+int Summarise(const Snapshot& snapshot, const LeaseStatus& lease, const RunReport& report) {
   if (report.outcome == RunOutcome::kUnobserved) return Explain(*snapshot.observation_error);
   const int draining = CountDraining(snapshot);
   bool all_ready = report.outcome == RunOutcome::kConverged && snapshot.problems.empty() && draining == 0;
@@ -113,6 +125,8 @@ int Summarise(const Snapshot& snapshot, const RunReport& report) {
               << " shards still drain; they are deleted once their messages are consumed and no consumer is left\n";
   }
   for (const Condition& problem : snapshot.problems) std::cout << problem.reason << ": " << problem.message << "\n";
+  if (lease.role == Role::kFollower)
+    std::cout << "another coordinator leads and acts: " << lease.leader << "; this run watched it\n";
   std::cout << snapshot.streams.size() << " streams, " << report.applied << " actions done, " << report.failed
             << " failed\n";
   return all_ready ? 0 : ExitCode(ErrorCode::kPartial);
@@ -120,7 +134,7 @@ int Summarise(const Snapshot& snapshot, const RunReport& report) {
 
 int RunOnce(Reconciler& reconciler) {
   const RunReport report = reconciler.ConvergeOnce();
-  return Summarise(*reconciler.snapshot(), report);
+  return Summarise(*reconciler.snapshot(), reconciler.lease(), report);
 }
 
 /// Runs the loop on a thread of its own until a signal; then waits a little for it to end.
@@ -164,7 +178,8 @@ int RunDaemon(const Parsed& parsed, Reconciler& reconciler) {
         .set_drain = [&reconciler](const std::string& node, bool drain) { return reconciler.SetDrain(node, drain); }};
   };
   const auto readiness = [&reconciler] {
-    return CoordinatorReadiness(*reconciler.snapshot(), reconciler.events(), NowMs(), reconciler.interval());
+    return CoordinatorReadiness(*reconciler.snapshot(), reconciler.events(), NowMs(), reconciler.interval(),
+                                reconciler.lease().ToString());
   };
   auto admin = program::AdminServer::Start(parsed.ListenAddress("metrics-listen"), metrics, readiness);
   if (!admin) return Explain(admin.error());

@@ -19,6 +19,7 @@ std::optional<Plan> Observer::Look(Board::Failures& failures, EventSource* event
     desk_.SetBasis(nullptr);
     return std::nullopt;
   }
+  lease_.NoteObserved(FindLease(*topology));
   for (const auto& gone : desk_.TakeUnbindings())
     history_.NoteUnbound(gone.vhost, gone.source, gone.queue, gone.routing_key);
   history_.Observe(*topology);
@@ -45,6 +46,11 @@ std::optional<Plan> Observer::Look(Board::Failures& failures, EventSource* event
                  failures);
   desk_.SetBasis(std::move(basis));
   return plan;
+}
+
+void Observer::Forget() {
+  history_ = History();
+  (void)desk_.TakeUnbindings();
 }
 
 void Observer::NoteRebound(const std::string& vhost, const std::string& queue) {
@@ -79,6 +85,7 @@ void Observer::TellOfNodes(const Topology& topology, EventSource* events,
     addresses.emplace(node.name, endpoint->ToString());
     if (node.running) running.push_back(*endpoint);
   }
+  lease_.SetEndpoints(running);
   if (events != nullptr) events->SetEndpoints(std::move(running));
 }
 

@@ -12,6 +12,7 @@
 #include "coordinator/credentials_file.h"
 #include "coordinator/event_desk.h"
 #include "coordinator/events.h"
+#include "coordinator/lease.h"
 #include "coordinator/reconciler.h"
 #include "coordinator/sources.h"
 #include "shardmgr/plan/history.h"
@@ -20,12 +21,13 @@ namespace warren::coordinator {
 
 class Observer {
  public:
-  Observer(const ReconcilerOptions& options, NodePool& pool, Waker& waker, Board& board, EventDesk& desk)
+  Observer(const ReconcilerOptions& options, NodePool& pool, Waker& waker, Board& board, EventDesk& desk, Lease& lease)
       : options_(options),
         pool_(pool),
         waker_(waker),
         board_(board),
         desk_(desk),
+        lease_(lease),
         client_(options.management),
         credentials_(options.credentials_file),
         files_(options.policies_dir) {}
@@ -34,9 +36,11 @@ class Observer {
   Result<void> Check() { return credentials_.Refresh(); }
 
   /// The plan; unset where the cluster could not be observed. A failure of `failures` whose stream needs nothing
-  /// any more is over. `events`, unless null, learns the nodes' addresses.
+  /// any more is over. `events`, unless null, and the lease learn the nodes' addresses.
   std::optional<Plan> Look(Board::Failures& failures, EventSource* events);
 
+  /// Begins anew with what only many observations show: it was gathered beside another who acted.
+  void Forget();
   /// Of an unbind and a bind of one queue that were carried out.
   void NoteRebound(const std::string& vhost, const std::string& queue);
 
@@ -50,6 +54,7 @@ class Observer {
   Waker& waker_;
   Board& board_;
   EventDesk& desk_;
+  Lease& lease_;
   management::Client client_;
   CredentialsFile credentials_;
   FileSources files_;

@@ -24,6 +24,9 @@ constexpr milliseconds kRereadPause{250};
 constexpr milliseconds kShortestLook{100};
 constexpr milliseconds kDrainTimeout{5'000};
 constexpr milliseconds kTellLostEvery{10'000};
+// Of --once: until it is known who leads; until the one that does has done all; between two looks at that.
+constexpr milliseconds kLeadPatience{5'000}, kFollowPatience{60'000}, kFollowPause{300}, kLookPause{20};
+constexpr milliseconds kBlindAfter{10'000};  // At the least: who sees nothing for longer than this cannot lead.
 constexpr milliseconds kShortestCheck{1'000}, kLongestCheck{30'000};  // Of the subscription to events.
 
 management::ClientOptions WithTimeout(management::ClientOptions options, milliseconds timeout) {
@@ -38,6 +41,7 @@ std::string_view Name(RunOutcome outcome) {
     case RunOutcome::kConverged: return "converged";
     case RunOutcome::kPartial: return "partial";
     case RunOutcome::kUnobserved: return "unobserved";
+    case RunOutcome::kFollowed: return "followed";
     case RunOutcome::kStopped: return "stopped";
   }
   return "unknown";
@@ -57,8 +61,12 @@ class Reconciler::Impl {
 
   PoolOptions WatchedPool();
   EventHandlers Ears();
+  void OnLease(const LeaseStatus& status);
+  void FindLeader();
+  void MakeWayIfBlind();
+  std::uint64_t TakeTerm();
   RunReport Converge(EventSource* events);
-  void ApplyPlan(const Plan& plan, RunReport& report, Lines& failed);
+  void ApplyPlan(const Plan& plan, std::uint64_t term, RunReport& report, Lines& failed);
   void Tell(const StreamOutcome& outcome, bool news = true);
   void NoteRebounds(const StreamOutcome& outcome);
   milliseconds UntilNextLook() const;
@@ -76,16 +84,23 @@ class Reconciler::Impl {
   std::optional<std::int64_t> next_look_ms_;  ///< When the last plan wants the next one, Unix time; unset: it does not.
   management::Client drain_client_{WithTimeout(options_.management, kDrainTimeout)};
   NodePool pool_{WatchedPool()};
-  Applier applier_{pool_, [this](const StreamOutcome& outcome) {
+  Lease lease_{pool_.executor(),
+               {options_.pool.credentials, options_.pool.tls_ca_file, options_.name},
+               [this](const LeaseStatus& status) { OnLease(status); }};
+  LeaseStatus told_;           ///< As the log has it; the pool's thread.
+  std::uint64_t in_term_ = 0;  ///< The lead under which the history was gathered.
+  Applier applier_{pool_,
+                   [this](const StreamOutcome& outcome) {
                      Tell(outcome);
                      waker_.Event();
-                   }};
+                   },
+                   &lease_};
   EventDesk desk_{applier_, waker_, [this](const StreamOutcome& outcome) { Tell(outcome); }};
   EventSource events_{pool_.executor(),
                       {options_.pool.credentials, options_.pool.tls_ca_file,
                        std::clamp(options_.interval, kShortestCheck, kLongestCheck)},
                       Ears()};
-  Observer observer_{options_, pool_, waker_, board_, desk_};
+  Observer observer_{options_, pool_, waker_, board_, desk_, lease_};
 };
 
 PoolOptions Reconciler::Impl::WatchedPool() {
@@ -103,7 +118,11 @@ PoolOptions Reconciler::Impl::WatchedPool() {
 }
 
 EventHandlers Reconciler::Impl::Ears() {
-  return {.on_event = [this](const ClusterEvent& event) { desk_.OnEvent(event); },
+  return {.on_event =
+              [this](const ClusterEvent& event) {
+                lease_.OnEvent(event);
+                desk_.OnEvent(event);
+              },
           .on_status =
               [this](const EventStatus& status) {
                 const std::string message =
@@ -112,6 +131,38 @@ EventHandlers Reconciler::Impl::Ears() {
                 journal_.Add(status.connected ? "events-connected" : "events-lost", message);
                 waker_.Event();  // What happened meanwhile was not heard.
               }};
+}
+
+void Reconciler::Impl::OnLease(const LeaseStatus& status) {
+  waker_.Notify();
+  // Who leads is often known a moment after that it is somebody else.
+  const bool unknown = status.role == Role::kFollower && status.leader.empty();
+  const bool same = status.role == told_.role && status.leader == told_.leader;
+  if (unknown || same) return;
+  const std::string message = status.ToString();
+  const bool bad = status.role == Role::kAlone || (status.role == Role::kSeeking && !waker_.stopped());
+  Log(bad ? LogLevel::kWarning : LogLevel::kInfo, message);
+  journal_.Add("role", message);
+  told_ = status;
+}
+
+/// Another coordinator may see the cluster by other ways.
+void Reconciler::Impl::MakeWayIfBlind() {
+  const auto snapshot = board_.snapshot();
+  const auto patience = std::max(kBlindAfter, 3 * options_.interval);
+  if (!snapshot->observation_error || NowMs() - snapshot->failing_since_ms < patience.count()) return;
+  lease_.NoteBlind("the cluster cannot be observed: " + snapshot->observation_error->ToString());
+}
+
+/// The lead that is held now. With a new one begins a new history: what was seen while another acted is not relied on.
+std::uint64_t Reconciler::Impl::TakeTerm() {
+  const std::uint64_t term = lease_.term();
+  if (term != 0 && term != in_term_) {
+    observer_.Forget();
+    failures_.clear();
+    in_term_ = term;
+  }
+  return term;
 }
 
 /// `news`: a failure that was not told before.
@@ -141,10 +192,11 @@ void Reconciler::Impl::NoteRebounds(const StreamOutcome& outcome) {
   }
 }
 
-void Reconciler::Impl::ApplyPlan(const Plan& plan, RunReport& report, Lines& failed) {
+void Reconciler::Impl::ApplyPlan(const Plan& plan, std::uint64_t term, RunReport& report, Lines& failed) {
   const Lines lines = ActionLines(plan);
   desk_.ExpectUnbindings(plan);
-  for (const StreamOutcome& outcome : applier_.Apply(plan, [this] { return waker_.stopped(); })) {
+  const auto ended = [this, term] { return waker_.stopped() || lease_.term() != term; };
+  for (const StreamOutcome& outcome : applier_.Apply(plan, ended, term)) {
     NoteRebounds(outcome);
     report.applied += outcome.succeeded();
     const std::pair key{outcome.vhost, outcome.exchange};
@@ -171,15 +223,21 @@ RunReport Reconciler::Impl::Converge(EventSource* events) {
   int rereads = 0;
   report.outcome = RunOutcome::kPartial;
   for (int round = 0; round < kMostRounds; ++round) {
+    const std::uint64_t term = TakeTerm();
     const auto plan = observer_.Look(failures_, events);
     drains_ = plan ? DrainsOf(*plan) : Drains{};
     next_look_ms_ = plan ? plan->next_look_ms() : std::nullopt;
     if (drains_.unknown && !next_look_ms_) next_look_ms_ = plan->observed_at_ms + options_.statistics_interval.count();
     if (waker_.stopped()) report.outcome = RunOutcome::kStopped;
+    if (!plan) MakeWayIfBlind();
     if (!plan && !waker_.stopped()) report.outcome = RunOutcome::kUnobserved;
     if (!plan || waker_.stopped()) break;
     if (plan->empty()) {
       report.outcome = RunOutcome::kConverged;
+      break;
+    }
+    if (term == 0 || lease_.term() != term) {
+      report.outcome = RunOutcome::kFollowed;
       break;
     }
     // A stream that failed in this run waits for the next: others may go on for many rounds.
@@ -192,7 +250,7 @@ RunReport Reconciler::Impl::Converge(EventSource* events) {
       waker_.Pause(kRereadPause);
       continue;
     }
-    ApplyPlan(rest, report, failed);
+    ApplyPlan(rest, term, report, failed);
     done_before = std::move(lines);
     rereads = 0;
   }
@@ -208,10 +266,23 @@ milliseconds Reconciler::Impl::UntilNextLook() const {
   return std::min(pause, std::max(milliseconds(*next_look_ms_ - NowMs()), kShortestLook));
 }
 
+/// Waits until it is known who leads.
+void Reconciler::Impl::FindLeader() {
+  const auto end = Clock::now() + kLeadPatience;
+  while (lease_.status().role == Role::kSeeking && Clock::now() < end && !waker_.stopped()) waker_.Pause(kLookPause);
+  if (lease_.status().role == Role::kSeeking) lease_.ActAlone(lease_.status().reason);
+}
+
 RunReport Reconciler::Impl::ConvergeOnce() {
   RunReport sum;
+  const auto patience = Clock::now() + kFollowPatience;
   for (int look = 0; look < kMostLooks; ++look) {
-    const RunReport report = Converge(nullptr);
+    RunReport report = Converge(nullptr);
+    while (report.outcome == RunOutcome::kFollowed && Clock::now() < patience) {
+      FindLeader();
+      if (!lease_.status().acts()) waker_.Pause(kFollowPause);
+      report = Converge(nullptr);
+    }
     sum.outcome = report.outcome;
     sum.applied += report.applied;
     sum.failed += report.failed;
@@ -253,10 +324,14 @@ Result<void> Reconciler::Check() { return impl_->observer_.Check(); }
 RunReport Reconciler::ConvergeOnce() { return impl_->ConvergeOnce(); }
 void Reconciler::Run() { impl_->Run(); }
 void Reconciler::Trigger() { impl_->waker_.Event(); }
-void Reconciler::Stop() { impl_->waker_.Stop(); }
+void Reconciler::Stop() {
+  impl_->waker_.Stop();
+  impl_->lease_.Release();
+}
 Result<void> Reconciler::SetDrain(const std::string& node, bool drain) { return impl_->SetDrain(node, drain); }
 std::shared_ptr<const Snapshot> Reconciler::snapshot() const { return impl_->board_.snapshot(); }
 EventStatus Reconciler::events() const { return impl_->events_.status(); }
+LeaseStatus Reconciler::lease() const { return impl_->lease_.status(); }
 const Journal& Reconciler::journal() const { return impl_->journal_; }
 std::size_t Reconciler::amqp_connections() const { return impl_->pool_.open_connections(); }
 milliseconds Reconciler::interval() const { return impl_->options_.interval; }

@@ -1,5 +1,6 @@
 // Reconciler: observe -> plan -> apply, until the cluster is what its users want; again when something
-// happens, when a drain wants another look, and each interval. The core of the daemon and of its --once.
+// happens, when a drain wants another look, and each interval. The core of the daemon and of its --once. It applies
+// nothing unless it leads (lease.h); the rest it does all the same, for whoever reads, and to be ready.
 //
 // Threads: Run (or ConvergeOnce) belongs to one thread, which blocks in requests and applies; everything
 // else may be called from any. Nobody waits for the loop: readers take the last snapshot.
@@ -12,6 +13,7 @@
 
 #include "coordinator/events.h"
 #include "coordinator/journal.h"
+#include "coordinator/lease.h"
 #include "coordinator/node_pool.h"
 #include "coordinator/status.h"
 #include "policies/error.h"
@@ -22,6 +24,7 @@ namespace warren::coordinator {
 struct ReconcilerOptions {
   management::ClientOptions management;
   PoolOptions pool;
+  std::string name;              ///< As other coordinators show it while this one leads.
   std::string policies_dir;      ///< Empty: global parameters alone.
   std::string credentials_file;  ///< Empty: no passwords but our own.
   std::chrono::milliseconds interval{5'000};
@@ -35,6 +38,7 @@ enum class RunOutcome {
   kConverged,   ///< Nothing is left to do.
   kPartial,     ///< Something could not be done; conditions say what.
   kUnobserved,  ///< The cluster could not be observed.
+  kFollowed,    ///< There is something to do, and it does not lead.
   kStopped,     ///< Stop was called.
 };
 std::string_view Name(RunOutcome outcome);
@@ -59,19 +63,21 @@ class Reconciler {
   Result<void> Check();
 
   /// Observes and applies until nothing is left to do or no progress is made; waits for what only wants another
-  /// look before it goes on. Bounded. `applied` and `failed` are sums.
+  /// look before it goes on; where another coordinator leads, watches it do that. Bounded. `applied` and `failed` are
+  /// sums.
   RunReport ConvergeOnce();
 
   /// Until Stop. Never gives up.
   void Run();
   void Trigger();
-  void Stop();  ///< Run returns after the request that it waits for.
+  void Stop();  ///< Gives up the lead at once; Run returns after the request that it waits for.
 
   /// Has `node` emptied of shards, or filled again. Blocks for a request. kNotFound: no such node.
   Result<void> SetDrain(const std::string& node, bool drain);
 
   std::shared_ptr<const Snapshot> snapshot() const;  ///< Never null.
   EventStatus events() const;
+  LeaseStatus lease() const;
   const Journal& journal() const;
   std::size_t amqp_connections() const;
   std::chrono::milliseconds interval() const;

@@ -13,8 +13,10 @@ bool SideBySide(ActionKind kind) { return kind == ActionKind::kDeclareShard || k
 
 }  // namespace
 
-StreamApply::StreamApply(NodePool& pool, const StreamPlan& plan, bool one_by_one, OnSuccess on_success, OnDone done)
+StreamApply::StreamApply(NodePool& pool, Permit permit, const StreamPlan& plan, bool one_by_one, OnSuccess on_success,
+                         OnDone done)
     : pool_(pool),
+      permit_(permit),
       actions_(plan.actions),
       user_(plan.spec && plan.spec->local_username ? *plan.spec->local_username : std::string()),
       one_by_one_(one_by_one),
@@ -37,8 +39,16 @@ std::size_t StreamApply::GroupEnd() const {
   return end;
 }
 
+bool StreamApply::GroupWasTried() const {
+  for (std::size_t i = begin_; i < end_; ++i) {
+    if (!outcome_.actions[i].attempted) return false;
+  }
+  return true;
+}
+
 void StreamApply::RunGroup() {
   if (finished_) return;
+  if (!GroupWasTried()) return Finish();  // It failed, or the permit ended.
   begin_ = end_;
   if (begin_ == actions_.size() || outcome_.failure() != nullptr) return Finish();
   end_ = GroupEnd();
@@ -54,7 +64,7 @@ void StreamApply::RunGroup() {
 void StreamApply::StartLane(const std::string& node, std::vector<std::size_t> indices) {
   const auto self = shared_from_this();
   lanes_.push_back(std::make_shared<Lane>(
-      pool_, ConnectionName{node, outcome_.vhost, user_}, actions_, std::move(indices),
+      pool_, permit_, ConnectionName{node, outcome_.vhost, user_}, actions_, std::move(indices),
       Lane::Handlers{[self](std::size_t index, Result<void> result) { self->Settle(index, std::move(result)); },
                      [self] { self->LaneDone(); }}));
   boost::asio::post(pool_.executor(), [lane = lanes_.back()] { lane->Start(); });

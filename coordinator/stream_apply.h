@@ -16,13 +16,16 @@ class StreamApply : public std::enable_shared_from_this<StreamApply> {
   using OnSuccess = std::function<void()>;
   using OnDone = std::function<void(StreamOutcome)>;
 
-  /// `one_by_one`: each action is a group of its own. `on_success` after each action that succeeded.
-  StreamApply(NodePool& pool, const StreamPlan& plan, bool one_by_one, OnSuccess on_success, OnDone done);
+  /// `permit`: under which the plan was made. `one_by_one`: each action is a group of its own. `on_success` after each
+  /// action that succeeded.
+  StreamApply(NodePool& pool, Permit permit, const StreamPlan& plan, bool one_by_one, OnSuccess on_success,
+              OnDone done);
   void Start();
 
  private:
   void RunGroup();
   std::size_t GroupEnd() const;
+  bool GroupWasTried() const;
   void StartLane(const std::string& node, std::vector<std::size_t> indices);
   void Settle(std::size_t index, Result<void> result);
   void LaneDone();
@@ -31,6 +34,7 @@ class StreamApply : public std::enable_shared_from_this<StreamApply> {
   void Finish();
 
   NodePool& pool_;
+  const Permit permit_;
   const std::vector<Action> actions_;
   const std::string user_;
   const bool one_by_one_;

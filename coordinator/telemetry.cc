@@ -124,6 +124,10 @@ class SnapshotCollector : public prometheus::Collectable {
     auto connections = Family("warren_amqp_connections", "Open AMQP connections to nodes.");
     Add(connections, {}, static_cast<double>(reconciler_.amqp_connections()));
     families.push_back(std::move(connections));
+    auto leader = Family("warren_coordinator_leader",
+                         "1 while this coordinator acts: it leads, or may not take part in the choice of a leader.");
+    Add(leader, {}, reconciler_.lease().acts());
+    families.push_back(std::move(leader));
     const EventStatus events = reconciler_.events();
     auto connected = Family("warren_events_connected", "1 while events of the cluster are heard, 0 while it polls.");
     Add(connected, {}, events.connected);
@@ -169,7 +173,8 @@ void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
                        .Register(registry)
                        .Add({}, program::LatencyBuckets());
   auto& runs = prometheus::BuildCounter().Name("warren_reconciles_total").Help("Runs by outcome.").Register(registry);
-  for (const auto outcome : {RunOutcome::kConverged, RunOutcome::kPartial, RunOutcome::kUnobserved}) {
+  for (const auto outcome :
+       {RunOutcome::kConverged, RunOutcome::kPartial, RunOutcome::kUnobserved, RunOutcome::kFollowed}) {
     runs.Add({{"outcome", std::string(Name(outcome))}});
   }
   auto& actions = prometheus::BuildCounter()
@@ -196,14 +201,17 @@ void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
 }
 
 program::Readiness CoordinatorReadiness(const Snapshot& snapshot, const EventStatus& events, std::int64_t now_ms,
-                                        std::chrono::milliseconds interval) {
+                                        std::chrono::milliseconds interval, std::string_view role) {
   const std::string error = snapshot.observation_error ? snapshot.observation_error->ToString() : std::string();
   if (snapshot.observed_at_ms == 0) {
     return {false, error.empty() ? "the cluster was not observed yet" : "the cluster was never observed: " + error};
   }
   const std::int64_t age_ms = now_ms - snapshot.observed_at_ms;
-  if (error.empty() || age_ms <= kStaleIntervals * interval.count())
-    return {true, events.connected ? "hears events of the cluster" : "polling, without events: " + events.reason};
+  if (error.empty() || age_ms <= kStaleIntervals * interval.count()) {
+    const std::string news =
+        events.connected ? "hears events of the cluster" : "polling, without events: " + events.reason;
+    return {true, role.empty() ? news : std::string(role) + "; " + news};
+  }
   return {false, "the last observation is " + std::to_string(age_ms / 1000) + " s old: " + error};
 }
 

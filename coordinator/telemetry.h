@@ -15,9 +15,10 @@ namespace warren::coordinator {
 void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler);
 
 /// Ready: the cluster was observed, and the observation is not older than three intervals while
-/// newer attempts fail. Says where it polls instead of hearing events. Pure.
+/// newer attempts fail, whether it leads or not. Says `role` (LeaseStatus::ToString(); empty: nothing) and where it
+/// polls instead of hearing events. Pure.
 program::Readiness CoordinatorReadiness(const Snapshot& snapshot, const EventStatus& events, std::int64_t now_ms,
-                                        std::chrono::milliseconds interval);
+                                        std::chrono::milliseconds interval, std::string_view role = {});
 
 /// The families made from a snapshot; for tests.
 std::vector<prometheus::MetricFamily> CollectSnapshot(const Snapshot& snapshot, std::int64_t now_ms);

@@ -1,10 +1,12 @@
-// apply: observe, plan and apply through the management API until nothing is left to do.
+// apply: observe, plan and apply through the management API until nothing is left to do. Where a coordinator leads,
+// that one acts, and apply watches: two that act on different looks could undo each other's work.
 #include <ostream>
 
 #include "coordinator/ctl/command.h"
 #include "coordinator/ctl/interrupt.h"
 #include "coordinator/ctl/round.h"
 #include "coordinator/ctl/world.h"
+#include "coordinator/lease_queue.h"
 
 namespace warren::ctl {
 namespace {
@@ -16,6 +18,8 @@ using std::chrono::milliseconds;
 constexpr int kMostRepeats = 5;
 /// A queue that was declared just now, or whose node has come back, is counted after a while.
 constexpr milliseconds kCountedAfter{20'000};
+/// Between two looks at what a coordinator does.
+constexpr milliseconds kWatchPause{500};
 
 DrainCount CountAll(const Plan& plan) {
   DrainCount all;
@@ -53,6 +57,9 @@ class Run {
         if (Left() <= milliseconds::zero()) return TimeIsUp(plan);
         progress_.Show(CountAll(plan).ToString() + "; looking again, since counts may be old");
         WaitOrInterrupted(UntilNextLook(plan, Left()));
+      } else if (const auto lease = coordinator::FindLease(world->topology); lease && lease->exclusive) {
+        if (Left() <= milliseconds::zero()) return TimeIsUp(plan);
+        Watch(plan, lease->holder);
       } else if (!DoRound(plan)) {
         return GiveUp(plan);
       } else if (Left() <= milliseconds::zero()) {
@@ -66,13 +73,23 @@ class Run {
  private:
   milliseconds Left() const { return std::chrono::duration_cast<milliseconds>(end_ - Clock::now()); }
 
+  void Watch(const Plan& plan, const std::string& leader) {
+    const std::string who = leader.empty() ? "a coordinator" : "coordinator " + leader;
+    if (leader_.empty()) context_.Say(who + " leads and does this itself; waiting for it");
+    leader_ = who;
+    last_done_ = Clock::now();
+    progress_.Show(who + ": " + Actions(plan.action_count()) + " left");
+    WaitOrInterrupted(std::min(kWatchPause, Left()));
+  }
+
   /// A shard may be deleted after a second look; or what is known of the drains is older than what was done last.
   bool WorthWaiting(const Plan& plan) const {
     const DrainCount drains = CountAll(plan);
     if (drains.shards == 0) return false;
     if (plan.next_look_ms()) return true;
     if (drains.uncounted > 0) return Clock::now() < last_done_ + kCountedAfter;
-    return done_ > 0 && Clock::now() < last_done_ + 2 * milliseconds(context_.statistics_interval_ms);
+    return (done_ > 0 || !leader_.empty()) &&
+           Clock::now() < last_done_ + 2 * milliseconds(context_.statistics_interval_ms);
   }
 
   /// False: nothing got done, or the same is planned again and again.
@@ -100,8 +117,8 @@ class Run {
       ++wanted;
       ready += stream.ready() ? 1 : 0;
     }
-    context_.Say((done_ == 0 ? "Nothing to do" : "Did " + Actions(done_)) + "; " + std::to_string(ready) + " of " +
-                 std::to_string(wanted) + " streams ready.");
+    const std::string what = done_ > 0 ? "Did " + Actions(done_) : leader_.empty() ? "Nothing to do" : "It is done";
+    context_.Say(what + "; " + std::to_string(ready) + " of " + std::to_string(wanted) + " streams ready.");
     return ready == wanted && drains == 0 && plan.problems.empty() ? 0 : kPartlyDone;
   }
 
@@ -123,8 +140,12 @@ class Run {
   Result<int> TimeIsUp(const Plan& plan) {
     progress_.Finish();
     for (const Error& failure : failures_) context_.Complain(failure);
-    return Fail(ErrorCode::kTimeout, "the time was up after " + Actions(done_) + "; " + Actions(plan.action_count()) +
-                                         " left, and " + CountAll(plan).ToString() + "; doing it again goes on");
+    return Fail(ErrorCode::kTimeout,
+                "the time was up after " + Actions(done_) + "; " + Actions(plan.action_count()) + " left, and " +
+                    CountAll(plan).ToString() +
+                    (leader_.empty()
+                         ? "; doing it again goes on"
+                         : "; they are left to " + leader_ + ", which leads: 'warrenctl events' and its log say more"));
   }
 
   const Context& context_;
@@ -135,6 +156,7 @@ class Run {
   std::size_t done_ = 0;
   int repeats_ = 0;
   std::string done_text_;
+  std::string leader_;           ///< Who acts instead; empty: nobody.
   std::vector<Error> failures_;  ///< Of the last round.
   Journal journal_;
 };

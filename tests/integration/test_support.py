@@ -84,6 +84,22 @@ def test_a_change_of_mode_cuts_open_connections(backend, relay):
     assert between.connections == 2
 
 
+def test_the_relay_ends_a_connection_on_one_side_alone(relay):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        between = relay(f"127.0.0.1:{listener.getsockname()[1]}")
+        with socket.create_connection(("127.0.0.1", between.port), 5) as client:
+            client.sendall(b"i am the one")
+            server, _ = listener.accept()
+            with server:
+                assert server.recv(100) == b"i am the one"
+                assert between.half_cut(b"another") == 0 and between.half_cut(b"the one") == 1
+                assert server.recv(100) == b""
+            client.sendall(b"is anybody there?")
+            client.settimeout(0.3)
+            with pytest.raises(socket.timeout):
+                client.recv(100)
+
+
 def test_waiting_ends_and_says_what_was_last_seen():
     with pytest.raises(AssertionError, match="not within 0.2 s: the moon; last: 0"):
         wait_until(lambda: 0, 0.2, "the moon")

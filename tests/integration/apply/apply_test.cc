@@ -63,14 +63,16 @@ class ApplyTest : public testing::Test {
     return action;
   }
 
-  StreamOutcome Run(std::vector<Action> actions) {
+  StreamOutcome Run(std::vector<Action> actions) { return RunBy(applier_, std::move(actions)); }
+  StreamOutcome RunBy(Applier& applier, std::vector<Action> actions, std::uint64_t term = 0) const {
     Plan plan;
     StreamPlan stream;
     stream.vhost = "/";
     stream.exchange = exchange_;
     stream.actions = std::move(actions);
     plan.streams = {stream};
-    auto outcomes = applier_.Apply(plan, [] { return false; });
+    auto outcomes = applier.Apply(
+        plan, [] { return false; }, term);
     EXPECT_EQ(outcomes.size(), 1u);
     return outcomes.empty() ? StreamOutcome{} : outcomes[0];
   }
@@ -134,6 +136,73 @@ TEST_F(ApplyTest, DoneTwiceItIsTheSame) {
   EXPECT_EQ(Marks(Run(actions)), "+++");
   EXPECT_EQ(Marks(Run(actions)), "+++");
   EXPECT_EQ(BoundKeys("a"), std::vector<std::string>{"1"});
+}
+
+/// What two leaders that overlap do at worst: the same, at the same time. Whoever comes late may be refused what the
+/// other has done away with, or bring it back; the next look puts that right.
+TEST_F(ApplyTest, DoneByTwoAtOnceNothingIsLeftThatOneCannotPutRight) {
+  auto drain = Make(ActionKind::kDeclareDrainExchange, "");
+  drain.exchange = kDrainExchange;
+  std::vector<Action> actions = {drain};
+  for (int i = 0; i < 20; ++i) actions.push_back(Make(ActionKind::kDeclareShard, std::to_string(i)));
+  for (int i = 0; i < 20; ++i) actions.push_back(Make(ActionKind::kMarkDraining, std::to_string(i), exchange_));
+  for (int i = 0; i < 20; ++i) actions.push_back(Make(ActionKind::kBindShard, std::to_string(i)));
+  for (int i = 10; i < 20; ++i) actions.push_back(Make(ActionKind::kUnbindShard, std::to_string(i)));
+  for (int i = 0; i < 20; ++i) actions.push_back(Make(ActionKind::kUnmarkDraining, std::to_string(i), exchange_));
+  for (int i = 15; i < 20; ++i) actions.push_back(Make(ActionKind::kDeleteShard, std::to_string(i)));
+  NodePool other_pool(Options());
+  Node node;
+  node.name = kNode;
+  node.running = true;
+  EXPECT_TRUE(other_pool.Probe({node}).empty());
+  Applier other(other_pool);
+  auto theirs = std::async(std::launch::async, [&] { return RunBy(other, actions); });
+  for (const StreamOutcome& outcome : {Run(actions), theirs.get()}) {
+    if (outcome.failure() != nullptr) EXPECT_EQ(outcome.failure()->result.error().code, ErrorCode::kNotFound);
+  }
+  EXPECT_EQ(Marks(Run(actions)), std::string(actions.size(), '+'));
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_EQ(Exists(std::to_string(i)), i < 15) << i;
+    EXPECT_EQ(BoundKeys(std::to_string(i)).size(), i < 10 ? 1u : 0u) << i;
+  }
+}
+
+/// Says yes so many times, and notes what had to be fresh.
+class FakeWarrant : public Warrant {
+ public:
+  explicit FakeWarrant(int yes) : yes_(yes) {}
+  std::uint64_t term() const override { return 1; }
+  void Confirm(std::uint64_t term, bool fresh, std::function<void(bool)> done) override {
+    fresh_ += fresh ? '!' : '-';
+    done(term == 1 && yes_-- > 0);
+  }
+  std::string fresh_;
+
+ private:
+  int yes_;
+};
+
+TEST_F(ApplyTest, NothingIsSentOnceTheLeadIsLost) {
+  const std::vector<Action> actions = {Make(ActionKind::kDeclareShard, "a"), Make(ActionKind::kDeclareShard, "b"),
+                                       Make(ActionKind::kBindShard, "a"),    Make(ActionKind::kUnbindShard, "a"),
+                                       Make(ActionKind::kDeleteShard, "a"),  Make(ActionKind::kDeleteShard, "b")};
+  const std::string expected[] = {"......", "++....", "+++...", "++++..", "+++++.", "++++++"};
+  for (int yes = 0; yes <= 5; ++yes) {
+    FakeWarrant warrant(yes);
+    NodePool pool(Options());
+    Node node;
+    node.name = kNode;
+    node.running = true;
+    EXPECT_TRUE(pool.Probe({node}).empty());
+    Applier applier(pool, {}, &warrant);
+    const auto outcome = RunBy(applier, actions, 1);
+    EXPECT_EQ(Marks(outcome), expected[yes]);
+    EXPECT_EQ(outcome.failure(), nullptr);
+    if (yes == 5) EXPECT_EQ(warrant.fresh_, "--!!!");
+  }
+  FakeWarrant warrant(9);
+  Applier applier(pool_, {}, &warrant);
+  EXPECT_EQ(Marks(RunBy(applier, actions, 2)), "......");
 }
 
 TEST_F(ApplyTest, WhatIsNotThereIsAsGoodAsTakenAwayAndTheRestOfTheGroupIsCarriedOut) {

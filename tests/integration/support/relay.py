@@ -10,6 +10,7 @@ import socket
 import threading
 
 MODES = ("pass", "error500", "html", "half", "half_json", "nothing", "cut")
+HEAD_BYTES = 4096
 HTML = b"<!doctype html><html><body><h1>It works!</h1></body></html>"
 
 
@@ -20,7 +21,7 @@ class Relay:
         host, _, port = target.removeprefix("http://").rpartition(":")
         self._target = (host, int(port))
         self._mode = mode
-        self._open = set()
+        self._open, self._pairs = set(), set()
         self._lock = threading.Lock()
         self.connections = 0
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
@@ -46,6 +47,15 @@ class Relay:
             for connection in self._open:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
+
+    def half_cut(self, marker):
+        """Ends connections whose client began with something that holds `marker`, on the target's side alone: the client
+        is not told, and what it sends goes nowhere. Returns how many there were."""
+        with self._lock:
+            pairs = [pair for pair in self._pairs if marker in pair.head]
+        for pair in pairs:
+            pair.end_half()
+        return len(pairs)
 
     def close(self):
         """Stops listening and cuts every connection."""
@@ -80,15 +90,21 @@ class Relay:
             if mode == "pass":
                 with self._tracked(socket.create_connection(self._target, 10)) as server:
                     server.settimeout(None)
-                    back = threading.Thread(target=_copy, args=(server, client), daemon=True)
-                    back.start()
-                    _copy(client, server)
-                    back.join()
+                    self._carry(_Pair(client, server))
             elif mode == "nothing":
                 while client.recv(65536):
                     pass
             elif mode != "cut":
                 self._misanswer(client, mode, _read_head(client))
+
+    def _carry(self, pair):
+        with self._lock:
+            self._pairs.add(pair)
+        try:
+            pair.carry()
+        finally:
+            with self._lock:
+                self._pairs.discard(pair)
 
     def _misanswer(self, client, mode, head):
         if mode == "error500":
@@ -113,6 +129,43 @@ class Relay:
         return answer.partition(b"\r\n\r\n")[2]
 
 
+class _Pair:
+    """A connection and its continuation; `head` is the beginning of what the client sent."""
+
+    def __init__(self, client, server):
+        self.client, self.server = client, server
+        self.head = b""
+        self.half = False
+
+    def carry(self):
+        """Both ways, until both ends are closed."""
+        back = threading.Thread(target=self._back, daemon=True)
+        back.start()
+        self._forth()
+        back.join()
+        while self.half and self.client.recv(65536):
+            pass
+
+    def end_half(self):
+        """Closes the server's side alone."""
+        self.half = True
+        with contextlib.suppress(OSError):
+            self.server.shutdown(socket.SHUT_RDWR)
+
+    def _forth(self):
+        def noted(piece):
+            if len(self.head) < HEAD_BYTES:
+                self.head += piece
+            return piece
+        _copy(self.client, self.server, noted)
+        _end(self.server)
+
+    def _back(self):
+        _copy(self.server, self.client)
+        if not self.half:
+            _end(self.client)
+
+
 def _read_head(client):
     head = b""
     while b"\r\n\r\n" not in head:
@@ -129,11 +182,14 @@ def _document(status, kind, body, announced=None):
             b"\r\nConnection: close\r\n\r\n" + body)
 
 
-def _copy(source, sink):
+def _copy(source, sink, noted=lambda piece: piece):
     try:
         while piece := source.recv(65536):
-            sink.sendall(piece)
+            sink.sendall(noted(piece))
     except OSError:
         pass
+
+
+def _end(sink):
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_WR)

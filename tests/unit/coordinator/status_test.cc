@@ -80,6 +80,8 @@ TEST(CoordinatorReadiness, SaysWhereNewsComesFrom) {
   events = {true, {}, 0};
   EXPECT_EQ(CoordinatorReadiness(snapshot, events, 1'000, std::chrono::seconds(5)).reason,
             "hears events of the cluster");
+  EXPECT_EQ(CoordinatorReadiness(snapshot, events, 1'000, std::chrono::seconds(5), "follows x").reason,
+            "follows x; hears events of the cluster");
 }
 
 TEST(CollectSnapshot, GivesNoSeriesForWhatIsUnknownOrGone) {

@@ -1,0 +1,44 @@
+// NodeLink: one connection to vhost "/" of any running node, for what the coordinator needs one of: events, the
+// lease. It stays with its node while that is one of the running ones, and goes on to another when it is not.
+//
+// Threads: all calls and callbacks on the executor, which runs one handler at a time.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <memory>
+#include <vector>
+
+#include "shardmgr/broker/amqp/link.h"
+
+namespace warren::coordinator {
+
+/// How often either side shows that it lives; twice that without a sign is the end of the connection.
+inline constexpr std::chrono::seconds kLinkHeartbeat{5};
+
+struct NodeLinkOptions {
+  amqp::Credentials credentials;
+  std::string tls_ca_file;
+  std::string name;  ///< As the broker shows it.
+  std::chrono::milliseconds longest_pause{5'000};
+};
+
+class NodeLink {
+ public:
+  /// As LinkHandlers; on_down also when the node is none of the running ones any more.
+  NodeLink(boost::asio::any_io_executor executor, NodeLinkOptions options, amqp::LinkHandlers handlers);
+  ~NodeLink();
+
+  /// The nodes to try, in this order. An open connection to one of them stays.
+  void SetEndpoints(std::vector<amqp::Endpoint> endpoints);
+  /// Gives the connection up and connects again, beginning with another node than now.
+  void Reconnect();
+  void Stop();
+  /// The open connection, or null.
+  std::shared_ptr<amqp::Connection> connection() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace warren::coordinator
