@@ -67,6 +67,9 @@ void AddCommandOptions(program::OptionSet& options) {
                .placeholder = "URL",
                .default_value = "http://127.0.0.1:15680",
                .help = "events, status: REST API of the coordinator; status asks it only when this is given."});
+  options.Add({.name = "token-file",
+               .placeholder = "FILE",
+               .help = "events, status: the token of the coordinator, where it asks for one."});
   options.Add({.name = "never-delete", .kind = OptionKind::kFlag, .help = "plan, apply: no queue is deleted."});
   options.Add({.name = "statistics-interval",
                .kind = OptionKind::kDuration,
@@ -154,6 +157,8 @@ Result<Session> OpenSession(const program::Parsed& parsed, const Command& comman
   if (auto fits = CheckFormat(parsed, command); !fits) return tl::unexpected(fits.error());
   auto credentials = program::ReadCredentials(parsed);
   if (!credentials) return tl::unexpected(credentials.error());
+  auto token = program::ReadToken(parsed);
+  if (!token) return tl::unexpected(token.error());
 
   management::ClientOptions reach;
   reach.urls = parsed.List("management");
@@ -162,6 +167,7 @@ Result<Session> OpenSession(const program::Parsed& parsed, const Command& comman
   Session session;
   Context& context = session.context;
   SetCommandOptions(parsed, command, context);
+  context.token = *std::move(token);
   context.tls_ca_file = parsed.Text("tls-ca-file");
   reach.timeout = context.request_timeout;
   reach.tls_ca_file = context.tls_ca_file;

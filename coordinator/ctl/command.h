@@ -35,6 +35,7 @@ struct Context {
   bool never_delete = false;                      ///< plan, apply
   std::string export_as = "warren";               ///< export
   std::string coordinator;                        ///< URL of a coordinator's REST API.
+  std::string token;                              ///< For it; empty: none.
   bool coordinator_given = false;                 ///< status asks it instead of the brokers.
   std::chrono::milliseconds interval{2'000};      ///< status --watch
   std::chrono::milliseconds time_limit{120'000};  ///< Of a command that waits, as a whole.

@@ -17,6 +17,11 @@ Error Reworded(const Error& error) {
 }
 
 Result<nlohmann::json> Judge(const management::Answer& answer, const std::string& path) {
+  if (answer.status == 401) {
+    return Fail(ErrorCode::kUnauthorized,
+                "it takes a token, and another than was given; give --token-file with that of "
+                "the coordinator's");
+  }
   if (answer.status >= 500) {
     return Fail(ErrorCode::kUnavailable, "the answer has status " + std::to_string(answer.status));
   }
@@ -39,6 +44,7 @@ Result<nlohmann::json> AskCoordinator(const Context& context, const std::string&
   options.urls = {context.coordinator};
   options.user.clear();  // The broker's password is none of its business.
   options.password.clear();
+  options.token = context.token;
   options.timeout = context.request_timeout;
   options.tls_ca_file = context.tls_ca_file;
   const management::Transport transport(options);

@@ -22,12 +22,12 @@ Result<int> ListEvents(const Context& context) {
                 "coordinator " + context.coordinator);
   }
   Table table{{"time", "kind", "vhost", "exchange", "message"}, {}};
-  if (context.format == Format::kJson) table.columns[0] = "at_ms";
+  if (context.format == Format::kJson) table.columns[0] = "at";
   for (const nlohmann::json& event : *events) {
     if (!event.is_object()) continue;
     if (context.vhost_given && Field(event, "vhost") != context.vhost) continue;
-    nlohmann::json time = Field(event, "at_ms");
-    if (context.format != Format::kJson && time.is_number()) time = TimeText(time.get<std::int64_t>());
+    nlohmann::json time = Field(event, "at");
+    if (context.format != Format::kJson && time.is_string()) time = TimeText(time.get_ref<const std::string&>());
     table.rows.push_back({std::move(time), Field(event, "kind"), Field(event, "vhost"), Field(event, "exchange"),
                           Field(event, "message")});
   }

@@ -6,6 +6,7 @@
 #include "coordinator/ctl/interrupt.h"
 #include "coordinator/ctl/status_view.h"
 #include "coordinator/ctl/world.h"
+#include "coordinator/lease_queue.h"
 
 namespace warren::ctl {
 namespace {
@@ -19,6 +20,15 @@ std::string HowItLooks(const nlohmann::json& observation) {
   const auto reason = observation.find("source_reason");
   const bool has_reason = reason != observation.end() && reason->is_string();
   return ", by " + how + (has_reason ? " (" + reason->get<std::string>() + ")" : "");
+}
+
+/// What the coordinator itself does about what it sees.
+std::string WhetherItLeads(const nlohmann::json& observation) {
+  const std::string role = observation.value("role", "");
+  if (role.empty()) return {};
+  const auto reason = observation.find("role_reason");
+  const bool has_reason = reason != observation.end() && reason->is_string();
+  return " (" + role + (has_reason ? ": " + reason->get<std::string>() : "") + ")";
 }
 
 class Source {
@@ -40,6 +50,8 @@ class Source {
     if (!world) return tl::unexpected(world.error());
     StatusView view = book_.View(world->plan);
     view.source = "this run of warrenctl";
+    if (const auto lease = coordinator::FindLease(world->topology); lease && lease->exclusive)
+      view.leader = lease->holder;
     return view;
   }
 
@@ -52,8 +64,10 @@ class Source {
       view.streams = document->at("streams");
       view.problems = document->value("problems", nlohmann::json::array());
       const nlohmann::json& observation = document->at("observation");
-      if (const auto& at = observation.at("observed_at_ms"); at.is_number()) view.observed_at_ms = at;
-      view.source += HowItLooks(observation);
+      if (const auto& at = observation.at("observed_at"); at.is_string()) view.observed_at = at;
+      view.source += WhetherItLeads(observation) + HowItLooks(observation);
+      if (const auto leader = observation.find("leader"); leader != observation.end() && leader->is_string())
+        view.leader = *leader;
       if (const auto& error = observation.at("error"); !error.is_null()) view.trouble = error.at("message");
     } catch (const nlohmann::json::exception& failure) {
       return Fail(ErrorCode::kProtocol, std::string("its answer is not that of a coordinator: ") + failure.what(),

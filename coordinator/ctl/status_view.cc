@@ -23,11 +23,11 @@ const json& List(const json& object, const char* key) {
   return found != object.end() && found->is_array() ? *found : kNone;
 }
 
-/// A time in milliseconds as text; nothing where it is unknown (null or 0).
+/// A time for people; nothing where it is unknown.
 std::string Since(const json& object, const char* key) {
   const auto found = object.find(key);
-  if (found == object.end() || !found->is_number_integer() || found->get<std::int64_t>() == 0) return {};
-  return TimeText(found->get<std::int64_t>());
+  if (found == object.end() || !found->is_string()) return {};
+  return TimeText(found->get_ref<const std::string&>());
 }
 
 std::string Count(const json& shard, const char* key) {
@@ -52,13 +52,13 @@ std::string StreamLine(const json& stream) {
 }
 
 std::string ConditionLine(const json& condition) {
-  const std::string since = Since(condition, "since_ms");
+  const std::string since = Since(condition, "since");
   return "  " + Text(condition, "type") + "  " + Text(condition, "reason") + (since.empty() ? "" : "  since " + since) +
          ": " + Text(condition, "message") + "\n";
 }
 
 std::string DrainLine(const json& shard) {
-  const std::string since = Since(shard, "unbound_since_ms");
+  const std::string since = Since(shard, "unbound_since");
   return "  drain  " + Text(shard, "queue") + ": " + Count(shard, "messages_ready") + " ready, " +
          Count(shard, "messages_unacked") + " unacknowledged, consumers " + Count(shard, "consumers") +
          (since.empty() ? "" : "; unbound since " + since) + "\n";
@@ -88,7 +88,8 @@ void StatusView::Keep(const std::string& vhost, const std::string& exchange) {
 
 StatusView SinceBook::View(const Plan& plan) {
   StatusView view;
-  view.observed_at_ms = plan.observed_at_ms;
+  const json seen = TimeJson(plan.observed_at_ms);
+  if (seen.is_string()) view.observed_at = seen;
   decltype(since_) now;
   for (const StreamPlan& stream : plan.streams) {
     json object = ToJson(stream);
@@ -96,8 +97,8 @@ StatusView SinceBook::View(const Plan& plan) {
       const auto key =
           std::make_tuple(stream.vhost, stream.exchange, Text(condition, "type"), Text(condition, "reason"));
       const auto before = since_.find(key);
-      const json since = before != since_.end() ? before->second : first_ ? json() : json(plan.observed_at_ms);
-      condition["since_ms"] = now[key] = since;
+      const json since = before != since_.end() ? before->second : first_ ? json() : seen;
+      condition["since"] = now[key] = since;
     }
     view.streams.push_back(std::move(object));
   }
@@ -108,8 +109,9 @@ StatusView SinceBook::View(const Plan& plan) {
 }
 
 std::string StatusText(const StatusView& view) {
-  std::string text = "Seen " + (view.observed_at_ms > 0 ? TimeText(view.observed_at_ms) : std::string("never")) +
-                     " by " + view.source + "\n";
+  std::string text = "Seen " + (view.observed_at.empty() ? std::string("never") : TimeText(view.observed_at)) + " by " +
+                     view.source + "\n";
+  if (!view.leader.empty()) text += "Led by " + view.leader + "\n";
   if (!view.trouble.empty()) text += "This is old: " + view.trouble + "\n";
   for (const json& problem : view.problems) text += "problem: " + Text(problem, "message") + "\n";
   if (view.streams.empty()) text += "No streams: no policy matches an exchange.\n";
@@ -125,8 +127,9 @@ std::string StatusText(const StatusView& view) {
 
 json StatusJson(const StatusView& view) {
   const auto or_null = [](bool known, json value) { return known ? std::move(value) : json(); };
-  return {{"observed_at_ms", or_null(view.observed_at_ms > 0, view.observed_at_ms)},
+  return {{"observed_at", or_null(!view.observed_at.empty(), view.observed_at)},
           {"source", view.source},
+          {"leader", or_null(!view.leader.empty(), view.leader)},
           {"error", or_null(!view.trouble.empty(), view.trouble)},
           {"streams", view.streams},
           {"problems", view.problems}};
@@ -134,14 +137,14 @@ json StatusJson(const StatusView& view) {
 
 Table StatusTable(const StatusView& view) {
   Table table{{"vhost", "exchange", "state", "type", "reason", "since", "message", "observed_at"}, {}};
-  const json seen = view.observed_at_ms > 0 ? json(TimeText(view.observed_at_ms)) : json();
+  const json seen = view.observed_at.empty() ? json() : json(TimeText(view.observed_at));
   for (const json& problem : view.problems) {
     table.rows.push_back({json(), json(), "problem", Text(problem, "type"), Text(problem, "reason"), json(),
                           Text(problem, "message"), seen});
   }
   for (const json& stream : view.streams) {
     for (const json& condition : List(stream, "conditions")) {
-      const std::string since = Since(condition, "since_ms");
+      const std::string since = Since(condition, "since");
       table.rows.push_back({Text(stream, "vhost"), Text(stream, "exchange"), Text(stream, "state"),
                             Text(condition, "type"), Text(condition, "reason"), since.empty() ? json() : json(since),
                             Text(condition, "message"), seen});

@@ -1,10 +1,9 @@
 // What `status` shows, as a value, and its renderings. Pure.
 //
-// Streams are JSON as the REST API has them (shardmgr/plan/json.h with `since_ms` in each condition), so that what a
+// Streams are JSON as the REST API has them (shardmgr/plan/json.h with `since` in each condition), so that what a
 // coordinator tells and what warrenctl sees for itself look the same.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -16,9 +15,10 @@
 namespace warren::ctl {
 
 struct StatusView {
-  std::int64_t observed_at_ms = 0;
-  std::string source;   ///< Who looked: "this run of warrenctl", "coordinator http://…"
-  std::string trouble;  ///< Why it is not newer; empty: it is new.
+  std::string observed_at;  ///< RFC 3339; empty: never.
+  std::string source;       ///< Who looked: "this run of warrenctl", "coordinator http://…"
+  std::string leader;   ///< The coordinator that leads; empty: none, or not known.
+  std::string trouble;      ///< Why it is not newer; empty: it is new.
   nlohmann::json streams = nlohmann::json::array();
   nlohmann::json problems = nlohmann::json::array();  ///< Of parameters and files: conditions.
 
@@ -29,7 +29,7 @@ struct StatusView {
 /// Since when conditions hold, as far as one run has seen their beginning.
 class SinceBook {
  public:
-  /// The view of a plan: `since_ms` is null where the first plan had the condition already.
+  /// The view of a plan: `since` is null where the first plan had the condition already.
   StatusView View(const Plan& plan);
 
  private:
@@ -39,7 +39,7 @@ class SinceBook {
 
 /// For people: a line a stream, below it its conditions and drains.
 std::string StatusText(const StatusView& view);
-/// {"observed_at_ms", "source", "error", "streams", "problems"}; what is not known or not there is null.
+/// {"observed_at", "source", "leader", "error", "streams", "problems"}; what is not known or not there is null.
 nlohmann::json StatusJson(const StatusView& view);
 /// One row a problem of a parameter (with the state "problem" and no exchange), then one a condition.
 Table StatusTable(const StatusView& view);

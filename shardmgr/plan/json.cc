@@ -1,6 +1,10 @@
 // One function a type, one line a field.
 #include "shardmgr/plan/json.h"
 
+#include <fmt/format.h>
+
+#include <chrono>
+
 namespace warren {
 namespace {
 
@@ -26,6 +30,18 @@ json ToJson(const QueueTemplate& queue) {
 
 }  // namespace
 
+json TimeJson(std::int64_t unix_ms) {
+  using namespace std::chrono;  // NOLINT: the calendar.
+  if (unix_ms == 0) return nullptr;
+  const sys_time<milliseconds> time{milliseconds(unix_ms)};
+  const auto day = floor<days>(time);
+  const year_month_day date{day};
+  const hh_mm_ss clock{time - day};
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), clock.hours().count(),
+                     clock.minutes().count(), clock.seconds().count(), clock.subseconds().count());
+}
+
 json ToJson(const Condition& condition) {
   return {{"type", Name(condition.type)},
           {"reason", condition.reason},
@@ -46,7 +62,7 @@ json ToJson(const Shard& shard) {
           {"bound_key", shard.bound ? json(shard.bound_key) : json(nullptr)},
           {"wanted", shard.wanted},
           {"draining_marked", shard.draining_marked},
-          {"unbound_since_ms", shard.unbound_since_ms > 0 ? json(shard.unbound_since_ms) : json(nullptr)},
+          {"unbound_since", TimeJson(shard.unbound_since_ms)},
           {"messages_ready", OrNull(shard.ready)},
           {"messages_unacked", OrNull(shard.unacked)},
           {"consumers", OrNull(shard.consumers)},
@@ -96,11 +112,11 @@ json ToJson(const StreamPlan& stream) {
           {"actions", List(stream.actions)},
           {"conditions", List(stream.conditions)},
           {"moved_keys", stream.moved_keys ? ToJson(*stream.moved_keys) : json(nullptr)},
-          {"next_look_ms", OrNull(stream.next_look_ms)}};
+          {"next_look", TimeJson(stream.next_look_ms.value_or(0))}};
 }
 
 json ToJson(const Plan& plan) {
-  return {{"observed_at_ms", plan.observed_at_ms},
+  return {{"observed_at", TimeJson(plan.observed_at_ms)},
           {"action_count", plan.action_count()},
           {"streams", List(plan.streams)},
           {"problems", List(plan.problems)}};

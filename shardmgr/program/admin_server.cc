@@ -5,6 +5,7 @@
 #include <boost/beast/http.hpp>
 #include <thread>
 
+#include "shardmgr/program/acceptor.h"
 #include "shardmgr/program/logging.h"
 
 namespace warren::program {
@@ -17,7 +18,6 @@ using boost::asio::ip::tcp;
 constexpr std::size_t kMostConnections = 64;
 constexpr std::uint32_t kHeaderLimitBytes = 8 * 1024;
 constexpr std::chrono::seconds kIdleTimeout{30};
-constexpr std::chrono::milliseconds kAcceptPause{100};
 
 using Request = http::request<http::empty_body>;
 using Response = http::response<http::string_body>;
@@ -100,7 +100,10 @@ class Session : public std::enable_shared_from_this<Session> {
 class AdminServer::Impl {
  public:
   Impl(std::shared_ptr<Metrics> metrics, std::function<Readiness()> readiness)
-      : acceptor_(io_), pause_(io_), site_(std::make_shared<Site>(Site{std::move(metrics), std::move(readiness)})) {}
+      : site_(std::make_shared<Site>(Site{std::move(metrics), std::move(readiness)})),
+        acceptor_(io_, [site = site_](Acceptor::Socket socket) {
+          if (site->connections < kMostConnections) std::make_shared<Session>(std::move(socket), site)->Read();
+        }) {}
 
   ~Impl() {
     io_.stop();
@@ -108,20 +111,9 @@ class AdminServer::Impl {
   }
 
   Result<void> Listen(const Address& wanted) {
-    beast::error_code error;
-    const auto ip = boost::asio::ip::make_address(wanted.host == "localhost" ? "127.0.0.1" : wanted.host, error);
-    const tcp::endpoint endpoint(ip, wanted.port);
-    if (!error) acceptor_.open(endpoint.protocol(), error);
-    if (!error) acceptor_.set_option(boost::asio::socket_base::reuse_address(true), error);
-    if (!error) acceptor_.bind(endpoint, error);
-    if (!error) acceptor_.listen(boost::asio::socket_base::max_listen_connections, error);
-    if (error) {
-      return Fail(ErrorCode::kConfiguration, "cannot listen: " + error.message() + "; give another --metrics-listen",
-                  wanted.ToString());
-    }
-    const auto local = acceptor_.local_endpoint();
-    address_ = Address{local.address().to_string(), local.port()};
-    Accept();
+    auto address = acceptor_.Listen(wanted, "--metrics-listen");
+    if (!address) return tl::unexpected(address.error());
+    address_ = *address;
     thread_ = std::thread([this] { io_.run(); });
     return {};
   }
@@ -129,21 +121,9 @@ class AdminServer::Impl {
   const Address& address() const { return address_; }
 
  private:
-  void Accept() {
-    acceptor_.async_accept([this](beast::error_code error, tcp::socket socket) {
-      if (!error && site_->connections < kMostConnections) {
-        std::make_shared<Session>(std::move(socket), site_)->Read();
-      }
-      if (!error) return Accept();
-      pause_.expires_after(kAcceptPause);  // Out of descriptors, most likely: try again a little later.
-      pause_.async_wait([this](beast::error_code) { Accept(); });
-    });
-  }
-
   boost::asio::io_context io_{1};
-  tcp::acceptor acceptor_;
-  boost::asio::steady_timer pause_;
   std::shared_ptr<Site> site_;
+  Acceptor acceptor_;
   Address address_;
   std::thread thread_;
 };

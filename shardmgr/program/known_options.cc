@@ -37,6 +37,7 @@ constexpr std::string_view kOptions[] = {
     "as",
     "dry-run",
     "coordinator",
+    "token-file",
     "statistics-interval",
     "stall-after",
     "never-delete",

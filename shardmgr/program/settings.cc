@@ -20,23 +20,33 @@ std::string ReadableByOthers(const std::string& path) {
   return path + " can be read by every user of this machine; 'chmod o-r' takes that away";
 }
 
-Result<std::string> ReadSecretFile(const std::string& path) {
-  const auto wrong = [&](const std::string& what) { return Fail(ErrorCode::kConfiguration, what, path); };
+Result<std::string> ReadSecretFile(const std::string& path, const std::string& what) {
+  const auto wrong = [&](const std::string& how) { return Fail(ErrorCode::kConfiguration, how, path); };
+  const std::string remedy = "; give the path of a file that holds the " + what + " alone";
   std::ifstream file(path, std::ios::binary);
-  if (!file) return wrong("cannot be opened; give the path of a file that holds the password alone");
+  if (!file) return wrong("cannot be opened" + remedy);
   std::string text(kLongestSecretBytes + 1, '\0');
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (file.bad()) return wrong("cannot be read; give the path of a file that holds the password alone");
+  if (file.bad()) return wrong("cannot be read" + remedy);
   text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > kLongestSecretBytes) return wrong("is longer than 4096 bytes, so it is no password file");
+  if (text.size() > kLongestSecretBytes) return wrong("is longer than 4096 bytes, so it is no " + what + " file");
 
   if (text.ends_with('\n')) text.pop_back();
   if (text.ends_with('\r')) text.pop_back();
-  if (text.empty()) return wrong("is empty; it has to hold the password");
+  if (text.empty()) return wrong("is empty; it has to hold the " + what);
   if (text.find_first_of(std::string("\n\r\0", 3)) != std::string::npos) {
-    return wrong("holds more than one line; it has to hold the password alone");
+    return wrong("holds more than one line; it has to hold the " + what + " alone");
   }
   return text;
+}
+
+Result<std::string> ReadToken(const Parsed& parsed) {
+  if (!parsed.Given("token-file")) return std::string();
+  const std::string path = parsed.Text("token-file");
+  auto secret = ReadSecretFile(path, "token");
+  if (!secret) return tl::unexpected(secret.error().Within(parsed.Origin("token-file")));
+  if (const std::string warning = ReadableByOthers(path); !warning.empty()) Log(LogLevel::kWarning, warning);
+  return secret;
 }
 
 Result<amqp::Credentials> ReadCredentials(const Parsed& parsed) {

@@ -15,8 +15,12 @@ namespace warren::program {
 Result<amqp::Credentials> ReadCredentials(const Parsed& parsed);
 
 /// The content of a file that holds one secret, without the newline at its end. At most 4 KiB, not
-/// empty, no newline or NUL inside.
-Result<std::string> ReadSecretFile(const std::string& path);
+/// empty, no newline or NUL inside. `what` it is, for messages.
+Result<std::string> ReadSecretFile(const std::string& path, const std::string& what = "password");
+
+/// The secret of --token-file, as ReadSecretFile, and a warning in the log if others may read it; empty when the option
+/// was not given.
+Result<std::string> ReadToken(const Parsed& parsed);
 
 /// A sentence when the file at `path` can be read by others than its owner and group; else empty.
 std::string ReadableByOthers(const std::string& path);

@@ -165,7 +165,8 @@ Error FailureOf(const std::exception_ptr& thrown, const Progress& progress, cons
   }
 }
 
-std::string BasicAuthorization(const ClientOptions& options) {
+std::string Authorization(const ClientOptions& options) {
+  if (!options.token.empty()) return "Bearer " + options.token;
   const std::string pair = options.user + ":" + options.password;
   return "Basic " + utility::conversions::to_base64(std::vector<unsigned char>(pair.begin(), pair.end()));
 }
@@ -181,7 +182,7 @@ struct Transport::Impl {
 Transport::Transport(const ClientOptions& options) : impl_(std::make_unique<Impl>()) {
   InitializePool();
   impl_->options = options;
-  impl_->authorization = BasicAuthorization(options);
+  impl_->authorization = Authorization(options);
   for (const std::string& url : options.urls) impl_->endpoints.push_back(MakeEndpoint(url, options));
 }
 

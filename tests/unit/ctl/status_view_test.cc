@@ -29,16 +29,19 @@ Plan PlanWith(std::string reason, std::int64_t at_ms) {
   return plan;
 }
 
-TEST(TimeText, IsUtcToTheSecond) { EXPECT_EQ(TimeText(kTime), "2026-01-02 03:04:05Z"); }
+TEST(TimeText, IsUtcToTheSecond) {
+  EXPECT_EQ(TimeText("2026-01-02T03:04:05.678Z"), "2026-01-02 03:04:05Z");
+  EXPECT_EQ(TimeText("yesterday"), "yesterday");
+}
 
 TEST(SinceBook, KnowsTheTimeOfWhatBeganWhileItLooked) {
   SinceBook book;
-  const auto since = [&](const Plan& plan) { return book.View(plan).streams[0]["conditions"][0]["since_ms"]; };
+  const auto since = [&](const Plan& plan) { return book.View(plan).streams[0]["conditions"][0]["since"]; };
   EXPECT_TRUE(since(PlanWith("NodeDown", kTime)).is_null());
   EXPECT_TRUE(since(PlanWith("NodeDown", kTime + 1000)).is_null());
-  EXPECT_EQ(since(PlanWith("Draining", kTime + 2000)), kTime + 2000);
-  EXPECT_EQ(since(PlanWith("Draining", kTime + 3000)), kTime + 2000);
-  EXPECT_EQ(since(PlanWith("NodeDown", kTime + 4000)), kTime + 4000);
+  EXPECT_EQ(since(PlanWith("Draining", kTime + 2000)), "2026-01-02T03:04:07.678Z");
+  EXPECT_EQ(since(PlanWith("Draining", kTime + 3000)), "2026-01-02T03:04:07.678Z");
+  EXPECT_EQ(since(PlanWith("NodeDown", kTime + 4000)), "2026-01-02T03:04:09.678Z");
 }
 
 TEST(StatusText, ShowsConditionsAndDrainsWithWhatIsUnknown) {
@@ -61,8 +64,7 @@ TEST(StatusText, LetsNoNameWriteOnTheTerminal) {
 TEST(StatusText, TakesWhateverACoordinatorSays) {
   StatusView view;
   view.trouble = "it cannot be reached";
-  view.streams =
-      nlohmann::json::parse(R"([{}, {"exchange": 5, "conditions": [{"since_ms": "x"}, 7], "shards": null}])");
+  view.streams = nlohmann::json::parse(R"([{}, {"exchange": 5, "conditions": [{"since": 5}, 7], "shards": null}])");
   EXPECT_NE(StatusText(view).find("This is old: it cannot be reached"), std::string::npos);
   EXPECT_EQ(StatusTable(view).rows.size(), 2u);
 }
@@ -73,14 +75,16 @@ StatusView OldViewWithAProblem() {
   plan.problems = {{ConditionType::kDegraded, "InvalidParameter", "stream definition 'x' is wrong", false}};
   StatusView view = book.View(plan);
   view.source = "coordinator http://c";
+  view.leader = "http://d on host2";
   view.trouble = "it cannot be reached";
   return view;
 }
 
 TEST(StatusJson, SaysHowOldItIsAndWhatIsWrongWithParameters) {
   const auto document = StatusJson(OldViewWithAProblem());
-  EXPECT_EQ(document["observed_at_ms"], kTime);
+  EXPECT_EQ(document["observed_at"], "2026-01-02T03:04:05.678Z");
   EXPECT_EQ(document["source"], "coordinator http://c");
+  EXPECT_EQ(document["leader"], "http://d on host2");
   EXPECT_EQ(document["error"], "it cannot be reached");
   EXPECT_EQ(document["streams"].size(), 1u);
   EXPECT_EQ(document["problems"][0]["reason"], "InvalidParameter");
@@ -88,9 +92,15 @@ TEST(StatusJson, SaysHowOldItIsAndWhatIsWrongWithParameters) {
 
 TEST(StatusJson, HasNullForWhatIsNotThere) {
   const auto document = StatusJson(StatusView());
-  EXPECT_TRUE(document["observed_at_ms"].is_null());
+  EXPECT_TRUE(document["observed_at"].is_null());
   EXPECT_TRUE(document["error"].is_null());
+  EXPECT_TRUE(document["leader"].is_null());
   EXPECT_EQ(document["streams"], nlohmann::json::array());
+}
+
+TEST(StatusText, SaysWhoLeads) {
+  EXPECT_NE(StatusText(OldViewWithAProblem()).find("\nLed by http://d on host2\n"), std::string::npos);
+  EXPECT_EQ(StatusText(StatusView()).find("Led by"), std::string::npos);
 }
 
 TEST(StatusTable, HasARowForEachProblemAndATimeInEach) {
