@@ -58,7 +58,10 @@ program::OptionSet Options() {
             .placeholder = "FILE",
             .help = "JSON object of users and passwords for local-username; not for others to read."})
       .Add({.name = "once", .kind = OptionKind::kFlag, .help = "Converge once, print a summary and exit."})
-      .Listen("127.0.0.1:15680", "Where the REST API listens; a loopback address.")
+      .Add({.name = "token-file",
+            .placeholder = "FILE",
+            .help = "Token that whoever uses the REST API has to show; not for others to read."})
+      .Listen("127.0.0.1:15680", "Where the REST API listens; without --token-file a loopback address.")
       .MetricsListen("127.0.0.1:15681");
   return options;
 }
@@ -164,18 +167,19 @@ int RunUntilSignal(Reconciler& reconciler) {
   return 0;
 }
 
-int RunDaemon(const Parsed& parsed, Reconciler& reconciler) {
+int RunDaemon(const Parsed& parsed, const management::ClientOptions& management, Reconciler& reconciler) {
+  auto token = program::ReadToken(parsed);
+  if (!token) return Explain(token.error());
   auto metrics = std::make_shared<program::Metrics>("warren-coordinator");
   RegisterTelemetry(*metrics, reconciler);
-  const auto context = [&reconciler] {
+  const auto editor = EditorOfBroker(management, [&reconciler] { reconciler.Trigger(); });
+  const auto context = [&reconciler, &editor] {
     return ApiContext{
-        .snapshot = reconciler.snapshot(),
-        .now_ms = NowMs(),
+        .view = {reconciler.snapshot(), NowMs(), reconciler.events(), &reconciler.journal(), reconciler.lease()},
         .interval = reconciler.interval(),
         .trigger = [&reconciler] { reconciler.Trigger(); },
-        .events = reconciler.events(),
-        .journal = &reconciler.journal(),
-        .set_drain = [&reconciler](const std::string& node, bool drain) { return reconciler.SetDrain(node, drain); }};
+        .set_drain = [&reconciler](const std::string& node, bool drain) { return reconciler.SetDrain(node, drain); },
+        .editor = editor.get()};
   };
   const auto readiness = [&reconciler] {
     return CoordinatorReadiness(*reconciler.snapshot(), reconciler.events(), NowMs(), reconciler.interval(),
@@ -183,7 +187,7 @@ int RunDaemon(const Parsed& parsed, Reconciler& reconciler) {
   };
   auto admin = program::AdminServer::Start(parsed.ListenAddress("metrics-listen"), metrics, readiness);
   if (!admin) return Explain(admin.error());
-  auto api = ApiServer::Start(parsed.ListenAddress("listen"), context);
+  auto api = ApiServer::Start(parsed.ListenAddress("listen"), {*std::move(token)}, context);
   if (!api) return Explain(api.error());
   return RunUntilSignal(reconciler);
 }
@@ -194,10 +198,11 @@ int Main(int argc, char** argv) {
   program::ConfigureLogging(*parsed);
   auto settings = Settings(*parsed);
   if (!settings) return Explain(settings.error());
+  const management::ClientOptions management = settings->management;
   Reconciler reconciler(std::move(*settings));
   if (const auto usable = reconciler.Check(); !usable)
     return Explain(usable.error().Within(parsed->Origin("credentials-file")));
-  return parsed->Flag("once") ? RunOnce(reconciler) : RunDaemon(*parsed, reconciler);
+  return parsed->Flag("once") ? RunOnce(reconciler) : RunDaemon(*parsed, management, reconciler);
 }
 
 }  // namespace

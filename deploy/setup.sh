@@ -16,7 +16,7 @@ build=(
 run=(rabbitmq-server python3 procps)
 test=(
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
-  prometheus python3-pytest python3-pika python3-requests curl jq man-db shellcheck
+  prometheus python3-pytest python3-pika python3-requests python3-yaml python3-jsonschema curl jq man-db shellcheck
   puma nodejs gunicorn
 )
 fuzz=(clang-14 libclang-rt-14-dev)

@@ -1,289 +1,284 @@
-// See routes.h.
+// See routes.h. The table of resources, and what is checked before one of them answers, in this order: path, host and
+// origin, token, resource, method, accepted types, query, content.
 #include "coordinator/api/routes.h"
 
 #include <algorithm>
-#include <charconv>
+#include <optional>
 
+#include "coordinator/api/dashboard.h"
+#include "coordinator/api/edits.h"
 #include "coordinator/telemetry.h"
-#include "policies/names.h"
-#include "shardmgr/plan/json.h"
 
 namespace warren::coordinator {
 namespace {
 
 using nlohmann::json;
+using policies::ParameterKind;
 
 constexpr std::size_t kLongestPathBytes = 8 * 1024;
+constexpr std::string_view kJson = "application/json";
 
-std::string Dump(const json& body) { return body.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
+/// A request on its way to the operation that answers it.
+struct Call {
+  const ApiContext& context;
+  const ApiRequest& request;
+  std::vector<std::string> names;  ///< What stands in the path for {…}, decoded.
+  Query query = {};
+};
 
-ApiResponse Ok(const json& body, int status = 200) {
-  return {.status = status, .content_type = "application/json", .body = Dump(body), .allow = {}};
+using Keys = std::vector<std::string_view>;
+
+struct Operation {
+  std::string_view method;
+  ApiResponse (*answer)(const Call&);
+  Keys keys = {};           ///< Of the query.
+  bool takes_body = false;  ///< A JSON document.
+};
+
+struct Resource {
+  std::string_view path;  ///< With {name} for a segment that may be anything.
+  std::vector<Operation> operations;
+  bool open = false;  ///< Needs no token.
+  std::string_view type = kJson;
+};
+
+ApiResponse GetReadiness(const Call& call) {
+  const View& view = call.context.view;
+  const auto readiness =
+      CoordinatorReadiness(*view.snapshot, view.events, view.now_ms, call.context.interval, view.lease.ToString());
+  return {.status = readiness.ready ? 200 : 503, .body = program::ReadinessJson(readiness) + "\n"};
 }
 
-/// The status of an error as a problem document: a wrong request of ours to the broker is not the client's.
-ApiResponse Failed(const Error& error) {
-  const int status = HttpStatus(error.code);
-  return Problem(status == 404   ? 404
-                 : status >= 500 ? status
-                                 : 502,
-                 status == 404 ? "Not Found" : "Bad Gateway", error.ToString());
+ApiResponse GetStream(const Call& call) {
+  const auto stream = OneStream(call.context.view, call.names[0], call.names[1]);
+  if (stream) return Ok(*stream);
+  return Problem(404, "no policy matches an exchange '" + call.names[1] + "' in vhost '" + call.names[0] +
+                          "', or there is none; GET /api/v1/streams lists the streams");
 }
 
-json Observation(const ApiContext& context) {
-  const Snapshot& snapshot = *context.snapshot;
-  json observation{{"generation", snapshot.generation},
-                   {"observed_at_ms", nullptr},
-                   {"age_seconds", nullptr},
-                   {"source", context.events.source()},
-                   {"source_reason", context.events.connected ? json(nullptr) : json(context.events.reason)},
-                   {"stale_since_ms", nullptr},
-                   {"error", nullptr}};
-  if (snapshot.observed_at_ms > 0) {
-    observation["observed_at_ms"] = snapshot.observed_at_ms;
-    observation["age_seconds"] = static_cast<double>(context.now_ms - snapshot.observed_at_ms) / 1000;
-  }
-  if (snapshot.observation_error) {
-    observation["stale_since_ms"] = snapshot.failing_since_ms;
-    observation["error"] = {{"code", Name(snapshot.observation_error->code)},
-                            {"message", snapshot.observation_error->ToString()}};
-  }
-  return observation;
-}
-
-json Conditions(const StreamStatus& stream) {
-  json list = json::array();
-  for (const TimedCondition& timed : stream.conditions) {
-    json condition = ToJson(timed.condition);
-    condition["since_ms"] = timed.since_ms;
-    list.push_back(std::move(condition));
-  }
-  return list;
-}
-
-json StreamJson(const StreamStatus& stream) {
-  json object = ToJson(stream.plan);
-  object["state"] = stream.state();
-  object["ready"] = stream.ready();
-  object["conditions"] = Conditions(stream);
-  return object;
-}
-
-json Problems(const Snapshot& snapshot) {
-  json list = json::array();
-  for (const Condition& problem : snapshot.problems) list.push_back(ToJson(problem));
-  return list;
-}
-
-json Streams(const ApiContext& context) {
-  json list = json::array();
-  for (const StreamStatus& stream : context.snapshot->streams) list.push_back(StreamJson(stream));
-  return {{"observation", Observation(context)},
-          {"streams", std::move(list)},
-          {"problems", Problems(*context.snapshot)},
-          {"notices", context.snapshot->notices}};
-}
-
-json Shards(const ApiContext& context) {
-  json list = json::array();
-  for (const StreamStatus& stream : context.snapshot->streams) {
-    for (const Shard& shard : stream.plan.shards) {
-      json object = ToJson(shard);
-      object["vhost"] = stream.plan.vhost;
-      object["exchange"] = stream.plan.exchange;
-      list.push_back(std::move(object));
-    }
-  }
-  return {{"observation", Observation(context)}, {"shards", std::move(list)}};
-}
-
-json Nodes(const ApiContext& context) {
-  json list = json::array();
-  for (const NodeStatus& status : context.snapshot->nodes) {
-    const Node& node = status.node;
-    list.push_back({{"name", node.name},
-                    {"running", node.running},
-                    {"reachable", node.running && status.unreachable.empty()},
-                    {"drained", status.drained},
-                    {"detail", status.unreachable},
-                    {"amqp_address", status.address.empty() ? json(nullptr) : json(status.address)},
-                    {"memory_alarm", node.memory_alarm},
-                    {"disk_alarm", node.disk_alarm},
-                    {"maintenance", node.maintenance ? json(*node.maintenance) : json(nullptr)}});
-  }
-  return {{"observation", Observation(context)},
-          {"cluster_name", context.snapshot->cluster_name},
-          {"rabbitmq_version", context.snapshot->rabbitmq_version},
-          {"nodes", std::move(list)}};
-}
-
-json PlanJson(const ApiContext& context) {
-  json actions = json::array();
-  for (const StreamStatus& stream : context.snapshot->streams) {
-    for (const Action& action : stream.plan.actions) actions.push_back(ToJson(action));
-  }
-  return {{"observation", Observation(context)},
-          {"action_count", actions.size()},
-          {"actions", actions},
-          {"problems", Problems(*context.snapshot)}};
-}
-
-json Parameters(const ApiContext& context, policies::ParameterKind kind, const char* key) {
-  json list = json::array();
-  for (const Parameter& parameter : context.snapshot->parameters) {
-    const auto name = policies::ParseParameterName(parameter.name);
-    if (!name || name->kind != kind) continue;
-    json object{{"name", name->name}, {"value", parameter.value}, {"source", parameter.source}};
-    if (kind == policies::ParameterKind::kPolicy) object["vhost"] = name->vhost;
-    list.push_back(std::move(object));
-  }
-  return {{"observation", Observation(context)}, {key, std::move(list)}, {"problems", Problems(*context.snapshot)}};
-}
-
-ApiResponse OneStream(const ApiContext& context, std::string_view encoded_vhost, std::string_view encoded_exchange) {
-  const auto vhost = policies::PercentDecode(encoded_vhost);
-  const auto exchange = policies::PercentDecode(encoded_exchange);
-  if (!vhost || !exchange)
-    return Problem(400, "Bad Request", "the path has a '%' that is not followed by two hexadecimal digits");
-  for (const StreamStatus& stream : context.snapshot->streams) {
-    if (stream.plan.vhost != *vhost || stream.plan.exchange != *exchange) continue;
-    json object = StreamJson(stream);
-    object["observation"] = Observation(context);
-    return Ok(object);
-  }
-  return Problem(404, "Not Found",
-                 "no policy matches an exchange '" + *exchange + "' in vhost '" + *vhost +
-                     "', or there is none; GET /api/v1/streams lists the streams");
-}
-
-ApiResponse Ready(const ApiContext& context) {
-  const auto readiness = CoordinatorReadiness(*context.snapshot, context.events, context.now_ms, context.interval);
-  return {.status = readiness.ready ? 200 : 503,
-          .content_type = "application/json",
-          .body = program::ReadinessJson(readiness) + "\n",
-          .allow = {}};
-}
-
-ApiResponse Reconcile(const ApiContext& context) {
-  context.trigger();
+ApiResponse PostReconcile(const Call& call) {
+  const LeaseStatus& lease = call.context.view.lease;
+  if (lease.role == Role::kFollower)
+    return Problem(409, "this coordinator " + lease.ToString() + ", which acts; ask that one to reconcile");
+  call.context.trigger();
   return Ok({{"status", "accepted"}}, 202);
 }
 
-/// The value of `limit`; nothing where the query is anything else.
-std::optional<std::size_t> Limit(std::string_view query) {
-  if (query.empty()) return Journal::kMostEntries;
-  constexpr std::string_view kLimit = "limit=";
-  if (!query.starts_with(kLimit)) return std::nullopt;
-  query.remove_prefix(kLimit.size());
-  std::size_t limit = 0;
-  const auto [end, code] = std::from_chars(query.data(), query.data() + query.size(), limit);
-  if (code != std::errc() || end != query.data() + query.size() || limit > Journal::kMostEntries) return std::nullopt;
-  return limit;
+policies::ParameterName DefinitionOf(const Call& call) { return {ParameterKind::kDefinition, {}, call.names[0]}; }
+policies::ParameterName PolicyOf(const Call& call) { return {ParameterKind::kPolicy, call.names[0], call.names[1]}; }
+
+ApiResponse GetParameter(const Call& call, const policies::ParameterName& name) {
+  const std::string full = name.kind == ParameterKind::kPolicy ? policies::PolicyParameterName(name.vhost, name.name)
+                                                               : policies::DefinitionParameterName(name.name);
+  const Parameter* parameter = FindParameter(call.context.view, full);
+  if (parameter == nullptr) return Problem(404, "there is no " + policies::Describe(name));
+  json document = ParameterJson(name, parameter->value, parameter->source);
+  document["observation"] = Observation(call.context.view);
+  return Ok(document);
 }
 
-ApiResponse Events(const ApiContext& context, std::string_view query) {
-  const auto limit = Limit(query);
-  if (!limit) return Problem(400, "Bad Request", "the query is limit=N with N from 0 to 500, or nothing");
-  json list = json::array();
-  for (const JournalEntry& entry : context.journal ? context.journal->Latest(*limit) : std::vector<JournalEntry>()) {
-    const bool of_stream = !entry.exchange.empty();
-    list.push_back({{"at_ms", entry.at_ms},
-                    {"kind", entry.kind},
-                    {"vhost", of_stream ? json(entry.vhost) : json(nullptr)},
-                    {"exchange", of_stream ? json(entry.exchange) : json(nullptr)},
-                    {"message", entry.message}});
-  }
-  return Ok({{"observation", Observation(context)}, {"events", std::move(list)}});
-}
+ApiResponse GetIndex(const Call&);
 
-/// The endpoint at a path: the method that it takes, and its answer.
-struct Endpoint {
-  std::string_view path;
-  std::string_view method;
-  ApiResponse (*answer)(const ApiContext&);
-};
-
-constexpr Endpoint kEndpoints[] = {
-    {"/api/v1/streams", "GET", [](const ApiContext& context) { return Ok(Streams(context)); }},
-    {"/api/v1/shards", "GET", [](const ApiContext& context) { return Ok(Shards(context)); }},
-    {"/api/v1/nodes", "GET", [](const ApiContext& context) { return Ok(Nodes(context)); }},
-    {"/api/v1/plan", "GET", [](const ApiContext& context) { return Ok(PlanJson(context)); }},
-    {"/api/v1/definitions", "GET",
-     [](const ApiContext& context) {
-       return Ok(Parameters(context, policies::ParameterKind::kDefinition, "definitions"));
-     }},
-    {"/api/v1/policies", "GET",
-     [](const ApiContext& context) { return Ok(Parameters(context, policies::ParameterKind::kPolicy, "policies")); }},
-    {"/api/v1/reconcile", "POST", Reconcile},
-    {"/healthz", "GET",
-     [](const ApiContext&) {
-       return Ok({{"status", "ok"}});
-     }},
-    {"/readyz", "GET", Ready},
-};
-
-ApiResponse MethodNotAllowed(std::string_view methods) {
-  ApiResponse response = Problem(405, "Method Not Allowed", "this resource takes " + std::string(methods) + " alone");
-  response.allow = methods;
-  return response;
-}
-
-/// POST and DELETE of /api/v1/nodes/{name}/drain: the global parameter stream-node.<name>.
-ApiResponse Drain(const ApiContext& context, std::string_view method, std::string_view encoded_node) {
-  if (method != "POST" && method != "DELETE") return MethodNotAllowed("POST, DELETE");
-  const auto node = policies::PercentDecode(encoded_node);
-  if (!node) return Problem(400, "Bad Request", "the path has a '%' that is not followed by two hexadecimal digits");
-  if (context.snapshot->observed_at_ms == 0)
-    return Problem(503, "Service Unavailable", "the cluster was not observed yet, so its nodes are not known");
-  // A node that left the cluster may still be one to be drained.
-  const auto& nodes = context.snapshot->nodes;
-  const bool known = std::any_of(nodes.begin(), nodes.end(), [&](const NodeStatus& n) { return n.node.name == *node; });
-  if (method == "POST" && !known)
-    return Problem(404, "Not Found",
-                   "'" + *node + "' is not a node of this cluster; GET /api/v1/nodes lists the nodes");
-  ApiResponse response;
-  response.later = [set_drain = context.set_drain, node = *node, drain = method == "POST"] {
-    const auto done = set_drain(node, drain);
-    return done ? Ok({{"node", node}, {"drain", drain}}) : Failed(done.error());
+std::vector<Resource> MakeResources() {
+  const Keys page{"limit", "offset"};
+  const Keys streams{"vhost", "exchange", "policy", "state", "limit", "offset"};
+  const Keys shards{"vhost", "exchange", "node", "state", "limit", "offset"};
+  const Keys plan{"vhost", "exchange", "limit", "offset"};
+  const Keys policies{"vhost", "limit", "offset"};
+  const Keys events{"kind", "vhost", "exchange", "limit"};
+  constexpr const char* kGet = "GET";
+  return {
+      {"/", {{kGet, [](const Call&) { return Dashboard(); }}}, true, "text/html"},
+      {"/healthz",
+       {{kGet,
+         [](const Call&) {
+           return Ok({{"status", "ok"}});
+         }}},
+       true},
+      {"/readyz", {{kGet, GetReadiness}}, true},
+      {"/api/v1", {{kGet, GetIndex}}},
+      {"/api/v1/streams", {{kGet, [](const Call& c) { return Ok(Streams(c.context.view, c.query)); }, streams}}},
+      {"/api/v1/streams/{vhost}/{exchange}", {{kGet, GetStream}}},
+      {"/api/v1/shards", {{kGet, [](const Call& c) { return Ok(Shards(c.context.view, c.query)); }, shards}}},
+      {"/api/v1/nodes", {{kGet, [](const Call& c) { return Ok(Nodes(c.context.view, c.query)); }, page}}},
+      {"/api/v1/nodes/{name}/drain",
+       {{"POST", [](const Call& c) { return SetDrain(c.context, c.names[0], true); }},
+        {"DELETE", [](const Call& c) { return SetDrain(c.context, c.names[0], false); }}}},
+      {"/api/v1/plan", {{kGet, [](const Call& c) { return Ok(PlanDocument(c.context.view, c.query)); }, plan}}},
+      {"/api/v1/definitions",
+       {{kGet,
+         [](const Call& c) {
+           return Ok(Parameters(c.context.view, c.query, ParameterKind::kDefinition, "definitions"));
+         },
+         page}}},
+      {"/api/v1/definitions/{name}",
+       {{kGet, [](const Call& c) { return GetParameter(c, DefinitionOf(c)); }},
+        {"PUT", [](const Call& c) { return PutParameter(c.context, DefinitionOf(c), c.request.body); }, {}, true},
+        {"DELETE", [](const Call& c) { return ClearParameter(c.context, DefinitionOf(c)); }}}},
+      {"/api/v1/policies",
+       {{kGet,
+         [](const Call& c) { return Ok(Parameters(c.context.view, c.query, ParameterKind::kPolicy, "policies")); },
+         policies}}},
+      {"/api/v1/policies/{vhost}/{name}",
+       {{kGet, [](const Call& c) { return GetParameter(c, PolicyOf(c)); }},
+        {"PUT", [](const Call& c) { return PutParameter(c.context, PolicyOf(c), c.request.body); }, {}, true},
+        {"DELETE", [](const Call& c) { return ClearParameter(c.context, PolicyOf(c)); }}}},
+      {"/api/v1/events", {{kGet, [](const Call& c) { return Ok(Events(c.context.view, c.query)); }, events}}},
+      {"/api/v1/reconcile", {{"POST", PostReconcile}}},
   };
+}
+
+const std::vector<Resource>& Resources() {
+  static const std::vector<Resource> resources = MakeResources();
+  return resources;
+}
+
+/// The table itself, for whoever looks for what there is.
+ApiResponse GetIndex(const Call&) {
+  json list = json::array();
+  for (const Resource& resource : Resources()) {
+    json methods = json::array();
+    for (const Operation& operation : resource.operations) methods.push_back(operation.method);
+    list.push_back({{"path", resource.path}, {"methods", std::move(methods)}});
+  }
+  return Ok({{"version", WARREN_VERSION}, {"resources", std::move(list)}});
+}
+
+std::string AllowOf(const Resource& resource) {
+  std::string allow;
+  for (const Operation& operation : resource.operations) {
+    allow += std::string(operation.method) + ", ";
+    if (operation.method == "GET") allow += "HEAD, ";
+  }
+  return allow + "OPTIONS";
+}
+
+std::string_view TakeSegment(std::string_view& path) {
+  const std::string_view segment = path.substr(0, path.find('/'));
+  path.remove_prefix(std::min(segment.size() + 1, path.size()));
+  return segment;
+}
+
+/// What stands for the {…} of `pattern`, still encoded; nothing where the path is another.
+std::optional<std::vector<std::string_view>> Match(std::string_view pattern, std::string_view path) {
+  if (std::count(pattern.begin(), pattern.end(), '/') != std::count(path.begin(), path.end(), '/')) return std::nullopt;
+  std::vector<std::string_view> names;
+  while (!pattern.empty() || !path.empty()) {
+    const std::string_view wanted = TakeSegment(pattern);
+    const std::string_view segment = TakeSegment(path);
+    const bool any = wanted.starts_with('{') && !segment.empty();
+    if (!any && wanted != segment) return std::nullopt;
+    if (any) names.push_back(segment);
+  }
+  return names;
+}
+
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return lower;
+}
+
+bool IsUtf8(const std::string& text) {
+  try {
+    (void)json(text).dump();
+    return true;
+  } catch (const json::type_error&) {
+    return false;
+  }
+}
+
+/// How closely a media range ("application/*") names the type: 0 not at all, 3 exactly.
+int Closeness(std::string_view range, std::string_view type) {
+  if (range == type) return 3;
+  if (range == "*/*") return 1;
+  return range.ends_with("/*") && type.starts_with(range.substr(0, range.size() - 1)) ? 2 : 0;
+}
+
+/// RFC 9110 12.5.1: of the media ranges the closest one counts, and a weight of zero is a no.
+bool Accepts(std::string_view accept, std::string_view type) {
+  std::string text = Lower(accept);
+  std::erase_if(text, [](char c) { return c == ' ' || c == '\t'; });
+  if (text.empty()) return true;
+  int closest = 0;
+  bool taken = false;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view range = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(range.size() + 1, rest.size()));
+    const int closeness = Closeness(range.substr(0, range.find(';')), type);
+    if (closeness <= closest) continue;
+    closest = closeness;
+    const auto weight = range.find(";q=");
+    taken = weight == std::string_view::npos || range.find_first_not_of("0.", weight + 3) != std::string_view::npos;
+  }
+  return taken;
+}
+
+/// Content where none belongs, or of another type.
+std::optional<ApiResponse> RefuseContent(const Operation& operation, const ApiRequest& request) {
+  if (!operation.takes_body) {
+    if (request.body.empty()) return std::nullopt;
+    return Problem(400, "this request takes no content; leave it out");
+  }
+  std::string type = Lower(request.content_type);
+  std::erase(type, ' ');
+  if (type == kJson || type == "application/json;charset=utf-8" || type == "application/json;charset=\"utf-8\"")
+    return std::nullopt;
+  return Problem(415, "the content is JSON in UTF-8; send 'Content-Type: application/json'");
+}
+
+ApiResponse WithAllow(ApiResponse response, const Resource& resource) {
+  response.fields.emplace_back("Allow", AllowOf(resource));
   return response;
 }
 
-/// The one segment between `prefix` and `suffix`; nothing where the path is another.
-std::optional<std::string_view> Between(std::string_view path, std::string_view prefix, std::string_view suffix) {
-  if (path.size() <= prefix.size() + suffix.size() || !path.starts_with(prefix) || !path.ends_with(suffix))
-    return std::nullopt;
-  const auto middle = path.substr(prefix.size(), path.size() - prefix.size() - suffix.size());
-  return middle.find('/') == std::string_view::npos ? std::optional(middle) : std::nullopt;
+/// The operation's answer, or why it does not come to that.
+ApiResponse Perform(const Resource& resource, const Operation& operation, Call call) {
+  if (!Accepts(call.request.accept, resource.type))
+    return Problem(406, "this resource is " + std::string(resource.type) + ", which the request's Accept leaves out");
+  auto query = Query::Parse(call.request.query, operation.keys);
+  if (!query) return Problem(400, query.error().ToString());
+  if (auto refused = RefuseContent(operation, call.request)) return *std::move(refused);
+  const bool writes = operation.method != "GET";
+  for (const std::string& name : call.names) {
+    if (writes && !IsUtf8(name)) return Problem(400, "a name in the path is not UTF-8");
+  }
+  call.query = *std::move(query);
+  return operation.answer(call);
+}
+
+ApiResponse Answer(const ApiContext& context, const ApiRequest& request, const Resource& resource,
+                   const std::vector<std::string_view>& segments) {
+  const std::string_view method = request.method == "HEAD" ? "GET" : std::string_view(request.method);
+  if (method == "OPTIONS") return WithAllow({.status = 204, .content_type = {}}, resource);
+  const auto operation = std::find_if(resource.operations.begin(), resource.operations.end(),
+                                      [&](const Operation& candidate) { return candidate.method == method; });
+  if (operation == resource.operations.end())
+    return WithAllow(Problem(405, "this resource takes " + AllowOf(resource) + " alone"), resource);
+  Call call{context, request, {}, {}};
+  for (const std::string_view segment : segments) {
+    auto name = policies::PercentDecode(segment);
+    if (!name) return Problem(400, "the path has a '%' that is not followed by two hexadecimal digits");
+    call.names.push_back(*std::move(name));
+  }
+  return Perform(resource, *operation, std::move(call));
 }
 
 }  // namespace
 
-ApiResponse Problem(int status, std::string_view title, const std::string& detail) {
-  return {.status = status,
-          .content_type = "application/problem+json",
-          .body = Dump({{"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail}}),
-          .allow = {}};
-}
-
-ApiResponse Route(const ApiContext& context, std::string_view method, std::string_view path, std::string_view query) {
-  if (path.size() > kLongestPathBytes) return Problem(414, "URI Too Long", "a path has at most 8192 bytes");
-  for (const Endpoint& endpoint : kEndpoints) {
-    if (path != endpoint.path) continue;
-    return method == endpoint.method ? endpoint.answer(context) : MethodNotAllowed(endpoint.method);
+ApiResponse Route(const ApiContext& context, const ApiRequest& request) {
+  if (request.path.size() > kLongestPathBytes) return Problem(414, "a path has at most 8192 bytes");
+  if (auto refused = RefuseStrangers(context.access, request)) return *std::move(refused);
+  for (const Resource& resource : Resources()) {
+    const auto segments = Match(resource.path, request.path);
+    if (!segments) continue;
+    if (resource.open) return Answer(context, request, resource, *segments);
+    if (auto refused = RefuseUnlessAuthorized(context.access, request)) return *std::move(refused);
+    return Answer(context, request, resource, *segments);
   }
-  if (path == "/api/v1/events") return method == "GET" ? Events(context, query) : MethodNotAllowed("GET");
-  if (const auto node = Between(path, "/api/v1/nodes/", "/drain")) return Drain(context, method, *node);
-  constexpr std::string_view kStream = "/api/v1/streams/";
-  if (path.starts_with(kStream)) {
-    const std::string_view rest = path.substr(kStream.size());
-    const auto slash = rest.find('/');
-    if (slash != std::string_view::npos && slash > 0 && rest.find('/', slash + 1) == std::string_view::npos) {
-      return method == "GET" ? OneStream(context, rest.substr(0, slash), rest.substr(slash + 1))
-                             : MethodNotAllowed("GET");
-    }
-  }
-  return Problem(404, "Not Found", "there is no such resource; a vhost in a path is percent-encoded ('/' is %2F)");
+  if (auto refused = RefuseUnlessAuthorized(context.access, request)) return *std::move(refused);
+  return Problem(
+      404, "there is no such resource; GET /api/v1 lists them. A vhost in a path is percent-encoded ('/' is %2F)");
 }
 
 }  // namespace warren::coordinator

@@ -1,5 +1,5 @@
-// ApiServer: the REST API on an HTTP port. cpprestsdk's listener carries it and stays in server.cc:
-// it has no limits of its own on headers or time, which is why it listens on loopback alone.
+// ApiServer: the REST API on an HTTP port: a thread that serves connections (session.h), a clerk for what blocks, and
+// the rule where it may listen. docs/adr/0011-rest-listener.md says what it is built on.
 #pragma once
 
 #include <functional>
@@ -13,9 +13,11 @@ namespace warren::coordinator {
 
 class ApiServer {
  public:
-  /// Listens until destroyed. `context` is asked for each request, on a thread of the listener's.
-  /// kConfiguration: the address is not loopback, has port 0, or is in use.
-  static Result<std::unique_ptr<ApiServer>> Start(const program::Address& address, std::function<ApiContext()> context);
+  /// Listens until destroyed. `context` is asked for each request, on the server's thread; its `access` is set here.
+  /// Logs the address it really listens on. kConfiguration: a token that is none, an address that is not loopback
+  /// without a token, or one that is in use.
+  static Result<std::unique_ptr<ApiServer>> Start(const program::Address& address, Access access,
+                                                  std::function<ApiContext()> context);
   ~ApiServer();
 
  private:

@@ -92,7 +92,7 @@ def test_killed_in_the_middle_of_an_apply_nothing_is_there_twice(cluster, clean,
     for name in names:
         shards = clean.wait_shards(name, 6, timeout=60)
         assert {queue: entry["node"] for queue, entry in shards.items()} == expected_shards(cluster, name)
-    wait_until(lambda: get(program, "plan")["action_count"] == 0, 20)
+    wait_until(lambda: get(program, "plan")["total"] == 0, 20)
     assert len(clean.queues(prefix="stream: ")) == 240
 
 
@@ -144,10 +144,10 @@ def test_bad_definitions_spoil_their_own_stream_alone(cluster, clean, programs):
     problems = json.dumps(get(program, "streams")["problems"])
     assert "badpattern" in problems and "not-there" in problems, problems
     assert "NotSupportedYet" in reasons(program, "bad.later")
-    since = {condition["reason"]: condition["since_ms"] for condition in stream(program, "bad.kind")["conditions"]}
+    since = {condition["reason"]: condition["since"] for condition in stream(program, "bad.kind")["conditions"]}
     generation = stream(program, "bad.kind")["observation"]["generation"]
     wait_until(lambda: stream(program, "bad.kind")["observation"]["generation"] > generation, 10)
-    assert since == {condition["reason"]: condition["since_ms"] for condition in stream(program, "bad.kind")["conditions"]}
+    assert since == {condition["reason"]: condition["since"] for condition in stream(program, "bad.kind")["conditions"]}
 
 
 def test_files_are_a_second_source_and_a_bad_one_spoils_nothing_else(cluster, clean, programs, tmp_path):

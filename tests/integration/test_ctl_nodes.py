@@ -154,7 +154,7 @@ def test_events_are_those_of_the_coordinator(cluster, ctl, clean, programs, stre
         found = json.loads(ctl("--formatter", "json", "events", "--coordinator", url(coordinator), check=True).stdout)
         return [event for event in found if event["exchange"] == EXCHANGE]
     found = wait_until(events, 20, "an event of the stream")
-    assert all(event["at_ms"] > 1_600_000_000_000 and event["kind"] and event["message"] for event in found)
+    assert all(event["at"] > "2020" and event["kind"] and event["message"] for event in found)
     text = ctl("events", "--coordinator", url(coordinator), check=True).stdout
     assert text.startswith("time") and EXCHANGE in text and "Z  " in text
 

@@ -83,7 +83,7 @@ def test_status_tells_programs_of_parameters_that_are_wrong(ctl, clean):
         assert result.returncode == 0 and "Warning: " in result.stderr and "'wrong'" in result.stderr, result.stderr
         assert "InvalidParameter" in result.stdout and "'wrong'" in result.stdout, result.stdout
     seen = json.loads(ctl("--formatter", "json", "status", check=True).stdout)
-    assert seen["error"] is None and seen["streams"] == [] and seen["observed_at_ms"] > 1_600_000_000_000
+    assert seen["error"] is None and seen["streams"] == [] and seen["observed_at"] > "2020"
 
 
 def test_a_second_interrupt_ends_a_look_that_hangs():

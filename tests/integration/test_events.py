@@ -74,7 +74,7 @@ def test_a_burst_of_exchanges_is_sharded_with_few_looks_at_the_cluster(cluster, 
         for number in range(BURST):
             channel.exchange_declare(f"shard.{number}", "x-consistent-hash", durable=True)
     wait_until(lambda: len(clean.queues(prefix="stream: ")) == 4 * BURST, 60)
-    wait_until(lambda: get(listener, "plan")["action_count"] == 0, 30)
+    wait_until(lambda: get(listener, "plan")["total"] == 0, 30)
     for number in (0, BURST // 2, BURST - 1):
         clean.wait_shards(f"shard.{number}", 4, 20)
     took = time.monotonic() - started
@@ -214,7 +214,7 @@ def test_recent_events_are_listed_newest_last_and_limited(cluster, clean, listen
     event = wait_until(applied, 10)[0]
     assert event["vhost"] == "/" and "declare-shard 4" in event["message"] and "bind-shard 4" in event["message"]
     everything = get(listener, "events")["events"]
-    assert [entry["at_ms"] for entry in everything] == sorted(entry["at_ms"] for entry in everything)
+    assert [entry["at"] for entry in everything] == sorted(entry["at"] for entry in everything)
     assert get(listener, "events?limit=1")["events"] == get(listener, "events")["events"][-1:]
     for wrong in ("limit=0x", "limit=-1", "limit=501", "newest=1"):
         assert HTTP.get(f"{listener.api}/events?{wrong}", timeout=5).status_code == 400, wrong
