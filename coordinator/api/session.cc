@@ -132,8 +132,10 @@ class Session : public std::enable_shared_from_this<Session> {
     const ApiResponse answer = Finish([&] { return site_->answer(*request); });
     if (!answer.later) return Write(answer);
     stream_.expires_never();
-    const bool taken = site_->clerk->Take([self = shared_from_this(), later = answer.later] {
-      boost::asio::post(self->stream_.get_executor(), [self, made = Finish(later)] { self->Write(made); });
+    // A session ends on the server's thread: the clerk's part in it goes there with the answer.
+    const bool taken = site_->clerk->Take([self = shared_from_this(), later = answer.later]() mutable {
+      const auto executor = self->stream_.get_executor();
+      boost::asio::post(executor, [self = std::move(self), made = Finish(later)] { self->Write(made); });
     });
     if (!taken) Write(Problem(503, "too many requests wait for the broker; try again"));
   }

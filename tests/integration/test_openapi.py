@@ -24,6 +24,7 @@ CLUSTER_STATISTICS_MS = 1000
 
 EXCHANGE = "shard.logs"
 DASHBOARD = os.path.join(REPOSITORY, "tests", "integration", "support", "dashboard.js")
+PAGE = os.path.join(REPOSITORY, "docs", "rest.md")
 TOKEN = "0123456789abcdef-test"
 CONTRACT = Contract()
 SECURED = CONTRACT.documenting(401)
@@ -127,6 +128,7 @@ def test_every_schema_is_valid_and_closed():
 
 def test_what_the_program_serves_is_what_the_document_has(stand):
     index = CONTRACT.hold(("GET", "/api/v1"), 200, stand.call(("GET", "/api/v1")))
+    assert index["version"] == CONTRACT.document["info"]["version"]
     served = {(method, entry["path"]) for entry in index["resources"] for method in entry["methods"]}
     assert served == set(ALL)
 
@@ -144,6 +146,10 @@ def test_every_list_and_document_is_as_described_and_could_not_change_unnoticed(
     for component, document in (("Shard", stream["shards"][0]), ("Condition", stream["conditions"][0]),
                                 ("StreamSpec", stream["spec"]), ("Observation", stream["observation"])):
         assert not CONTRACT.holes(document, component), component
+    with open(PAGE, encoding="utf-8") as text:
+        explained = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", text.read().partition("## Recent events")[2]))
+    kinds = {event["kind"] for event in stand.call(("GET", "/api/v1/events")).json()["events"]}
+    assert "applied" in kinds and kinds <= explained
     assert stand.call(("GET", "/api/v1/shards"), query="state=active&limit=1").json()["total"] == 2
     assert stand.call(("GET", "/api/v1/shards"), query="limit=1&offset=1").json()["shards"][0]["index"] == 1
 
@@ -389,7 +395,7 @@ def test_the_dashboard_shows_the_cluster_and_asks_for_the_token(stand, stream, t
 
 
 def test_examples_of_the_page_on_the_rest_api_fit():
-    with open(DOCUMENT.replace("openapi.yaml", "rest.md"), encoding="utf-8") as text:
+    with open(PAGE, encoding="utf-8") as text:
         page = text.read()
     examples = re.findall(r"<!-- schema: (\w+) -->\n```json\n(.*?)```", page, re.DOTALL)
     assert len(examples) == page.count("```json") >= 3
