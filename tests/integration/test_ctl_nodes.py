@@ -72,7 +72,7 @@ def test_drain_node_waits_for_messages_until_the_time_is_up(cluster, ctl, clean,
                        if queue["node"] == node)
 
     text = ctl("status", "--coordinator", url(coordinator), check=True).stdout
-    assert f"by coordinator {url(coordinator)}, by events" in text and "unbound since 20" in text and text.count("\n  drain  ") == 2
+    assert f"by coordinator {url(coordinator)} (leader), by events" in text and "unbound since 20" in text and text.count("\n  drain  ") == 2
     rows = list(csv.DictReader(io.StringIO(ctl("--formatter", "csv", "status", "--coordinator", url(coordinator), EXCHANGE,
                                                check=True).stdout)))
     assert all(row["since"].startswith("20") for row in rows) and any(
