@@ -5,8 +5,10 @@
 #include <gtest/gtest.h>
 
 #include <boost/asio/post.hpp>
+#include <condition_variable>
 #include <cstdlib>
 #include <future>
+#include <mutex>
 
 #include "coordinator/clock.h"
 #include "shardmgr/broker/management/client.h"
@@ -21,7 +23,12 @@ std::string Environment(const char* name) {
 
 class ApplyTest : public testing::Test {
  protected:
-  ApplyTest() : client_(ClientOptions()), pool_(Options()), applier_(pool_) {
+  ApplyTest()
+      : client_(ClientOptions()), pool_(Options()), applier_(pool_, [this](const StreamOutcome& outcome) {
+          const std::lock_guard lock(mutex_);
+          late_.push_back(outcome);
+          came_.notify_all();
+        }) {
     Node node;
     node.name = kNode;
     node.running = true;
@@ -64,7 +71,7 @@ class ApplyTest : public testing::Test {
   }
 
   StreamOutcome Run(std::vector<Action> actions) { return RunBy(applier_, std::move(actions)); }
-  StreamOutcome RunBy(Applier& applier, std::vector<Action> actions, std::uint64_t term = 0) const {
+  StreamOutcome RunBy(Applier& applier, std::vector<Action> actions, std::uint64_t term = 0) {
     Plan plan;
     StreamPlan stream;
     stream.vhost = "/";
@@ -73,8 +80,15 @@ class ApplyTest : public testing::Test {
     plan.streams = {stream};
     auto outcomes = applier.Apply(
         plan, [] { return false; }, term);
+    if (outcomes.empty() && &applier == &applier_) outcomes = TakeLate();
     EXPECT_EQ(outcomes.size(), 1u);
     return outcomes.empty() ? StreamOutcome{} : outcomes[0];
+  }
+  /// What Apply did not wait for, on a machine that has other things to do.
+  std::vector<StreamOutcome> TakeLate() {
+    std::unique_lock lock(mutex_);
+    came_.wait_for(lock, std::chrono::seconds(60), [this] { return !late_.empty(); });
+    return std::exchange(late_, {});
   }
   static std::string Marks(const StreamOutcome& outcome) {  // '+' done, '-' failed, '.' not attempted
     std::string marks;
@@ -106,6 +120,9 @@ class ApplyTest : public testing::Test {
   }
 
   static constexpr const char* kNode = "the node";
+  std::mutex mutex_;
+  std::condition_variable came_;
+  std::vector<StreamOutcome> late_;
   management::Client client_;
   NodePool pool_;
   Applier applier_;
@@ -158,7 +175,8 @@ TEST_F(ApplyTest, DoneByTwoAtOnceNothingIsLeftThatOneCannotPutRight) {
   Applier other(other_pool);
   auto theirs = std::async(std::launch::async, [&] { return RunBy(other, actions); });
   for (const StreamOutcome& outcome : {Run(actions), theirs.get()}) {
-    if (outcome.failure() != nullptr) EXPECT_EQ(outcome.failure()->result.error().code, ErrorCode::kNotFound);
+    const ActionOutcome* failure = outcome.failure();
+    EXPECT_TRUE(failure == nullptr || failure->result.error().code == ErrorCode::kNotFound);
   }
   EXPECT_EQ(Marks(Run(actions)), std::string(actions.size(), '+'));
   for (int i = 0; i < 20; ++i) {
@@ -198,7 +216,7 @@ TEST_F(ApplyTest, NothingIsSentOnceTheLeadIsLost) {
     const auto outcome = RunBy(applier, actions, 1);
     EXPECT_EQ(Marks(outcome), expected[yes]);
     EXPECT_EQ(outcome.failure(), nullptr);
-    if (yes == 5) EXPECT_EQ(warrant.fresh_, "--!!!");
+    EXPECT_EQ(warrant.fresh_, std::string("--!!!").substr(0, std::min(yes + 1, 5)));
   }
   FakeWarrant warrant(9);
   Applier applier(pool_, {}, &warrant);
