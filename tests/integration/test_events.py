@@ -216,7 +216,7 @@ def test_recent_events_are_listed_newest_last_and_limited(cluster, clean, listen
     everything = get(listener, "events")["events"]
     assert [entry["at"] for entry in everything] == sorted(entry["at"] for entry in everything)
     assert get(listener, "events?limit=1")["events"] == get(listener, "events")["events"][-1:]
-    for wrong in ("limit=0x", "limit=-1", "limit=501", "newest=1"):
+    for wrong in ("limit=0x", "limit=-1", "limit=1000001", "newest=1"):
         assert HTTP.get(f"{listener.api}/events?{wrong}", timeout=5).status_code == 400, wrong
     assert cluster.names
 
