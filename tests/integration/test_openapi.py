@@ -16,67 +16,23 @@ import pytest
 
 from support.openapi import DOCUMENT, Contract, ask, fill
 from support.ports import REPOSITORY, free_port
-from support.relay import Relay
+from support.rest_stand import EXCHANGE, TOKEN, Stand
 from support.waiting import wait_until
 
 CLUSTER_NODES = 1
 CLUSTER_STATISTICS_MS = 1000
 
-EXCHANGE = "shard.logs"
 DASHBOARD = os.path.join(REPOSITORY, "tests", "integration", "support", "dashboard.js")
 PAGE = os.path.join(REPOSITORY, "docs", "rest.md")
-TOKEN = "0123456789abcdef-test"
 CONTRACT = Contract()
 SECURED = CONTRACT.documenting(401)
 ALL = sorted(CONTRACT.operations)
 GETS = [name for name in ALL if name[0] == "GET"]
 
 
-class Stand:
-    """The coordinators, by port, and what stands in paths."""
-
-    def __init__(self, cluster, programs, folder):
-        self.node = cluster.names[0]
-        files = folder / "policies"
-        files.mkdir()
-        (files / "file.json").write_text(json.dumps({
-            "stream-definition.of_file": {}, "stream-policy.%2F.of_file":
-            {"pattern": "^none$", "definition": {"stream-definition": "of_file"}}}))
-        secret = folder / "token"
-        secret.write_text(TOKEN + "\n")
-        secret.chmod(0o600)
-        self.open = self.port(programs.coordinator(cluster, "--policies-dir", files))
-        token_port = free_port()
-        programs.start("warren-coordinator", "--management", cluster.management[0], "--listen", f"0.0.0.0:{token_port}",
-                       "--token-file", secret)
-        self.token = token_port
-        self.relay = Relay(cluster.management[0])
-        relay_port = free_port()
-        programs.start("warren-coordinator", "--management", self.relay.url, "--listen", f"127.0.0.1:{relay_port}",
-                       "--interval", "1h")
-        self.relayed = relay_port
-
-    @staticmethod
-    def port(program):
-        """Of its REST API."""
-        return int(program.api.rpartition(":")[2].partition("/")[0])
-
-    def names(self, path, name="my_stream"):
-        """What stands for {…} in a path."""
-        return {"vhost": "/", "exchange": EXCHANGE, "name": self.node if "/nodes/" in path else name}
-
-    def call(self, name, port=None, query="", method=None, named="my_stream", body=None, **fields):
-        """An operation as its document exemplifies it, or with something else about it."""
-        example, _ = CONTRACT.example_body(name)
-        if example is not None:
-            fields.setdefault("Content_Type", "application/json")
-        target = fill(name[1], **self.names(name[1], named)) + (f"?{query}" if query else "")
-        return ask(port or self.open, method or name[0], target, example if body is None else body, **fields)
-
-
 @pytest.fixture(name="stand", scope="module")
 def stand_(cluster, module_programs, tmp_path_factory):
-    stand = Stand(cluster, module_programs, tmp_path_factory.mktemp("rest"))
+    stand = Stand(CONTRACT, cluster, module_programs, tmp_path_factory.mktemp("rest"))
     yield stand
     stand.relay.close()
 
