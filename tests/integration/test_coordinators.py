@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from support.management import part
+from support.ports import free_port
 from support.processes import binary, die_with_parent, program_environment, urls
 from support.status import get, shard_names, wait_ready
 from support.traffic import Traffic
@@ -290,6 +291,41 @@ def test_a_user_who_may_not_have_the_lease_acts_alone_and_says_so(cluster, clean
     clean.put("permissions/%2F/narrow", {"configure": r"^(stream: |warren\.)", "write": "^stream: ", "read": r"^shard\."})
     assert start("--user", "narrow", "--password-file", password) and not clean.get("queues/%2F/warren.lease")["durable"]
     clean.delete("users/narrow")
+
+
+@pytest.mark.parametrize("interval", ["500ms", "1h"])
+def test_without_events_a_follower_takes_over_by_looking_or_by_asking(cluster, clean, programs, interval, tmp_path):
+    clean.define_stream("orders", LARGE, r"^shard\.")
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    clean.put("users/deaf", {"password": "secret", "tags": "policymaker,monitoring"})
+    clean.put("permissions/%2F/deaf", {"configure": r"^(stream: |warren\.)", "write": "^stream: ", "read": r"^shard\."})
+    leader, follower = (programs.coordinator(cluster, "--interval", interval, "--user", "deaf", "--password-file", password)
+                        for _ in range(2))
+    wait_role(leader, "leader")
+    wait_role(follower, "follower")
+    assert get(follower, "streams")["observation"]["source"] == "polling"
+    clean.declare_exchange(EXCHANGE)
+    leader.kill()
+    clean.wait_shards(EXCHANGE, 4, TAKE_OVER)
+    wait_role(follower, "leader", 1)
+    clean.delete("users/deaf")
+
+
+def test_a_leader_that_sees_nothing_makes_way_for_one_that_does(cluster, clean, programs, relay, start):
+    between = relay(cluster.management[0])
+    leader = programs.start("warren-coordinator", "--management", between.url, *QUICK, "--listen", f"127.0.0.1:{free_port()}")
+    leader.api = f"http://{leader.command[leader.command.index('--listen') + 1]}/api/v1"
+    wait_role(leader, "leader")
+    follower = start()
+    wait_role(follower, "follower")
+    between.mode = "cut"
+    wait_role(follower, "leader", 40)
+    assert "cannot be observed" in get(leader, "streams")["observation"]["role_reason"]
+    clean.declare_exchange(EXCHANGE)
+    wait_ready(follower, EXCHANGE, shard_names(cluster.names, EXCHANGE, 2))
+    between.mode = "pass"
+    assert address(follower) in wait_role(leader, "follower")
 
 
 def test_an_ordinary_queue_in_the_leases_place_is_told_of(clean, start):
