@@ -136,7 +136,11 @@ void Lane::DeleteQueue(const Action& action, Done done) {
                                 done = std::move(done)](const Result<amqp::QueueDeclared>& seen) {
     if (!seen) return done(tl::unexpected(seen.error()));
     if (seen->messages > 0 || seen->consumers > 0) return done(tl::unexpected(InUse(*seen)));
-    channel->DeleteQueue(queue, false, false, Plain<std::uint32_t>(done));
+    // The answer may be an old one: a process that was stopped reads it when it goes on.
+    self->permit_.Confirm(true, [channel, queue, done](bool holds) {
+      if (!holds) return done(Fail(ErrorCode::kUnavailable, "the lead was lost before it", "deleting " + queue));
+      channel->DeleteQueue(queue, false, false, Plain<std::uint32_t>(done));
+    });
   });
 }
 

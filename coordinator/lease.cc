@@ -19,11 +19,14 @@ using std::chrono::milliseconds;
 constexpr milliseconds kRenewEvery{1'000};
 constexpr milliseconds kRecent{2'000};  // What counts for a word of now.
 constexpr milliseconds kTrust{2 * kLinkHeartbeat};
+constexpr milliseconds kFresh{kLinkHeartbeat};                  // An answer to a call before that is none.
 constexpr milliseconds kFirstPause{250}, kLongestPause{8'000};  // Between two calls that are refused.
 constexpr milliseconds kAlonePause{60'000};                     // Somebody may have given the permission.
 
-/// No permission on the queue, or in the vhost, or the vhost is not there: another try changes nothing.
+/// No permission on the queue, or in the vhost, or the vhost is not there: another try changes nothing. That there are
+/// too many connections (which the broker says with the same code) passes.
 bool IsRefusal(const Error& error) {
+  if (error.message.find("connection limit") != std::string::npos) return false;
   return error.code == ErrorCode::kForbidden || error.code == ErrorCode::kUnauthorized ||
          error.code == ErrorCode::kNotFound;
 }
@@ -77,9 +80,11 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void NoteObserved(std::optional<LeaseQueue> queue) {
+    if (released_) return;
     seen_ = std::move(queue);
     if (std::exchange(blind_, false)) Ask();
     const Role role = status().role;
+    if (role == Role::kAlone && HeldByOther()) return Follow();
     if (role != Role::kFollower && role != Role::kSeeking) return;
     if (!seen_) return NoteFree();
     // It is known to be held, so there is no need to ask.
@@ -94,12 +99,14 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
 
   void NoteBlind(std::string reason) {
     blind_ = true;
-    if (status().role != Role::kLeader) return;
+    if (released_ || status().role != Role::kLeader) return;
     Down({ErrorCode::kUnavailable, std::move(reason), {}}, true);
     link_.Reconnect();
   }
 
-  void ActAlone(std::string reason) { Become({Role::kAlone, {}, std::move(reason)}); }
+  void ActAlone(std::string reason) {
+    if (!released_ && !seen_) Become({Role::kAlone, {}, std::move(reason)});
+  }
 
   void Release() {
     released_ = true;
@@ -125,13 +132,19 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
     if (term == 0 || this->term() != term) return done(false);
     if (status().role == Role::kAlone || (!fresh && Clock::now() < proven_at_ + kRecent)) return done(true);
     if (!channel_ || !channel_->is_open()) return done(false);
-    waiting_.emplace(++waiters_, std::move(done));
+    waiting_.emplace(++waiters_, Waiter{term, std::move(done)});
     Declare(waiters_);
   }
 
   const boost::asio::any_io_executor& executor() const { return executor_; }
 
  private:
+  /// Who asked whether the lead of a term is held still.
+  struct Waiter {
+    std::uint64_t term = 0;
+    std::function<void(bool)> done;
+  };
+
   /// Sees to it that the lease is asked for, now and again.
   void Ask() {
     if (released_ || blind_) return;
@@ -154,13 +167,17 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
     queue.name = kLeaseQueue;
     queue.exclusive = true;
     queue.arguments.Set(kLeaseHolder, options_.name);
-    ++unanswered_;
+    if (unanswered_++ == 0) asked_at_ = Clock::now();
     channel_->DeclareQueue(queue, [weak = weak_from_this(), attempt = attempt_, sent_at = Clock::now(),
                                    waiter](const Result<amqp::QueueDeclared>& answer) {
       const auto self = weak.lock();
       if (!self || self->attempt_ != attempt) return;
       self->Answered(answer, sent_at);
-      if (auto found = self->waiting_.extract(waiter)) found.mapped()(true);
+      auto found = self->waiting_.extract(waiter);
+      if (!found) return;
+      // A process that was stopped meanwhile reads an old answer.
+      const bool fresh = Clock::now() < sent_at + kFresh;
+      found.mapped().done(fresh && self->term() == found.mapped().term);
     });
   }
 
@@ -168,11 +185,12 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
   void EndAttempt() {
     ++attempt_;
     unanswered_ = 0;
-    for (auto& [waiter, done] : std::exchange(waiting_, {})) done(false);
+    for (auto& [id, waiter] : std::exchange(waiting_, {})) waiter.done(false);
   }
 
   void Answered(const Result<amqp::QueueDeclared>& answer, Clock::time_point sent_at) {
     --unanswered_;
+    asked_at_ = Clock::now();  // It answers: what is still unanswered has as long from now.
     held_by_other_ = !answer && answer.error().code == ErrorCode::kConflict;
     has_worked_ = has_worked_ || answer || held_by_other_;
     if (answer) return Hold(sent_at);
@@ -181,7 +199,7 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
       Follow();
     } else if (IsRefusal(answer.error())) {
       pause_ = kAlonePause;
-      Become({Role::kAlone, {}, WhyAlone(answer.error())});
+      Refused(answer.error());
     } else {
       Become({Role::kSeeking, {}, answer.error().ToString()});
     }
@@ -201,6 +219,15 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
     AskLater(kRenewEvery);
   }
 
+  /// The lease is not for us: we act alone unless another one was seen to have it.
+  void Refused(const Error& error) {
+    if (HeldByOther()) return Follow();
+    Become({Role::kAlone, {}, WhyAlone(error)});
+  }
+
+  /// By the last observation.
+  bool HeldByOther() const { return seen_ && seen_->exclusive && seen_->holder != options_.name; }
+
   void Follow() {
     if (seen_ && !seen_->exclusive) return Become({Role::kSeeking, {}, kNoLease});
     const bool own = seen_ && seen_->holder == options_.name;  // Of a connection that the broker has not given up yet.
@@ -213,7 +240,7 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
     pause_ = kFirstPause;
     // A node that boots refuses users whom it will know: no reason to act beside one that leads.
     if (!was_up && !has_worked_ && IsRefusal(error)) {
-      Become({Role::kAlone, {}, WhyAlone(error)});
+      Refused(error);
     } else if (status().role != Role::kAlone) {
       Become({Role::kSeeking, {}, error.ToString()});
     }
@@ -230,7 +257,8 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   void Tick() {
-    if (status().role == Role::kLeader && term() == 0) {
+    const bool silent = unanswered_ > 0 && Clock::now() >= asked_at_ + kTrust;
+    if (silent || (status().role == Role::kLeader && term() == 0)) {
       Down({ErrorCode::kTimeout, "the broker has not answered for 10 s", {}}, true);
       return link_.Reconnect();
     }
@@ -259,10 +287,11 @@ class Lease::Impl : public std::enable_shared_from_this<Impl> {
   boost::asio::steady_timer timer_;
   NodeLink link_;
   std::shared_ptr<amqp::Channel> channel_;
-  std::map<std::uint64_t, std::function<void(bool)>> waiting_;  ///< For the answer of a call of this attempt.
+  std::map<std::uint64_t, Waiter> waiting_;  ///< For the answer of a call of this attempt.
   std::uint64_t waiters_ = 0;
-  std::uint64_t attempt_ = 0;  ///< Answers to calls of earlier ones do not count.
-  int unanswered_ = 0;         ///< Calls of this attempt.
+  std::uint64_t attempt_ = 0;   ///< Answers to calls of earlier ones do not count.
+  int unanswered_ = 0;          ///< Calls of this attempt.
+  Clock::time_point asked_at_;  ///< When the first of them was sent, or the last answer came.
   milliseconds pause_{kFirstPause};
   std::optional<LeaseQueue> seen_;  ///< By the last observation.
   bool held_by_other_ = false;      ///< By the last answer.

@@ -7,6 +7,11 @@
 #include "coordinator/lease_queue.h"
 
 namespace warren::coordinator {
+namespace {
+
+constexpr std::chrono::seconds kHandshakeTimeout{3};  // A node that hangs must not hold up the way to the next one.
+
+}  // namespace
 
 class NodeLink::Impl : public std::enable_shared_from_this<Impl> {
  public:
@@ -14,7 +19,8 @@ class NodeLink::Impl : public std::enable_shared_from_this<Impl> {
       : executor_(std::move(executor)), options_(std::move(options)), handlers_(std::move(handlers)) {}
 
   void SetEndpoints(std::vector<amqp::Endpoint> endpoints) {
-    if (endpoints == endpoints_) return;
+    const bool same = std::is_permutation(endpoints.begin(), endpoints.end(), endpoints_.begin(), endpoints_.end());
+    if (same) return;  // Their order is ours: Reconnect changes it.
     endpoints_ = std::move(endpoints);
     const auto open = connection();
     const auto here = [&](const amqp::Endpoint& endpoint) { return open->endpoint() == endpoint; };
@@ -52,6 +58,7 @@ class NodeLink::Impl : public std::enable_shared_from_this<Impl> {
     options.connection.name = options_.name;
     options.connection.tls_ca_file = options_.tls_ca_file;
     options.connection.heartbeat = kLinkHeartbeat;
+    options.connection.handshake_timeout = kHandshakeTimeout;
     options.longest_pause = options_.longest_pause;
     link_ = std::make_unique<amqp::Link>(
         executor_, std::move(options),

@@ -28,7 +28,7 @@ class NodeLink {
   NodeLink(boost::asio::any_io_executor executor, NodeLinkOptions options, amqp::LinkHandlers handlers);
   ~NodeLink();
 
-  /// The nodes to try, in this order. An open connection to one of them stays.
+  /// The nodes to try, in this order unless they are the same as before. An open connection to one of them stays.
   void SetEndpoints(std::vector<amqp::Endpoint> endpoints);
   /// Gives the connection up and connects again, beginning with another node than now.
   void Reconnect();

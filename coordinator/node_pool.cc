@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "coordinator/node_address.h"
+#include "coordinator/node_link.h"
 #include "shardmgr/program/logging.h"
 
 namespace warren::coordinator {
@@ -112,6 +113,7 @@ class NodePool::Impl {
     options.name = "warren-coordinator";
     options.tls_ca_file = options_.tls_ca_file;
     options.handshake_timeout = options_.connect_timeout;
+    options.heartbeat = kLinkHeartbeat;  // A connection that acts lives no longer than the lease that lets it.
     entry.connection = amqp::Connection::Open(
         io_.get_executor(), std::move(options),
         {.on_open = [this, key, attempt = entry.attempt] { Opened(key, attempt); },

@@ -134,11 +134,10 @@ EventHandlers Reconciler::Impl::Ears() {
 }
 
 void Reconciler::Impl::OnLease(const LeaseStatus& status) {
+  if (status.role == told_.role && status.leader == told_.leader) return;
   waker_.Notify();
   // Who leads is often known a moment after that it is somebody else.
-  const bool unknown = status.role == Role::kFollower && status.leader.empty();
-  const bool same = status.role == told_.role && status.leader == told_.leader;
-  if (unknown || same) return;
+  if (status.role == Role::kFollower && status.leader.empty()) return;
   const std::string message = status.ToString();
   const bool bad = status.role == Role::kAlone || (status.role == Role::kSeeking && !waker_.stopped());
   Log(bad ? LogLevel::kWarning : LogLevel::kInfo, message);

@@ -155,6 +155,8 @@ class Session : public std::enable_shared_from_this<Session> {
     if (answer.status != 204) response_.prepare_payload();
     stream_.expires_after(kWriteTimeout);
     const auto next = [self = shared_from_this()](error_code error, std::size_t) {
+      self->serializer_.reset();
+      self->response_ = {};  // A large one is not kept while nothing is asked.
       if (!error) self->stays_ ? self->ReadHead() : self->Linger();
     };
     serializer_.emplace(response_);
