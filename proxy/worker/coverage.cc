@@ -106,7 +106,7 @@ void Coverage::OnUp(const std::shared_ptr<amqp::Connection>& connection) {
   metrics_.connects.Increment();
   Log(LogLevel::kInfo, "connected to the broker", {{"endpoint", connection->endpoint().ToString()}});
   self_.node.clear();
-  inbox_refused_ = false;
+  inbox_again_ = {};
   runner_.SetClaims(true);
   OpenInbox();
   if (!options_.local_node.empty()) OnNode(options_.local_node);

@@ -79,10 +79,11 @@ class Coverage : public std::enable_shared_from_this<Coverage> {
   std::shared_ptr<amqp::Connection> connection_;
   std::shared_ptr<amqp::Channel> control_;  ///< Probes.
   std::shared_ptr<Inbox> inbox_;            ///< Takes cancels; its queue's node is ours.
-  bool inbox_refused_ = false;              ///< By this connection's node: not asked again unless it is needed.
-  std::uint64_t epoch_ = 0;                 ///< Counts connections: late answers of an earlier one are ignored.
-  std::uint64_t asking_epoch_ = 0;          ///< The connection for which the management API is being asked; 0: none.
-  Identity self_;                           ///< `node` is empty until it is known.
+  /// When one is asked for again that this connection's node refused; none: it did not.
+  std::chrono::steady_clock::time_point inbox_again_{};
+  std::uint64_t epoch_ = 0;         ///< Counts connections: late answers of an earlier one are ignored.
+  std::uint64_t asking_epoch_ = 0;  ///< The connection for which the management API is being asked; 0: none.
+  Identity self_;                   ///< `node` is empty until it is known.
   std::map<std::string, std::shared_ptr<ShardConsumer>> consumers_;
   std::list<std::shared_ptr<ShardConsumer>> leaving_;  ///< Stopped, but still hold something.
   std::set<std::string> yielded_;                      ///< Idle shards that are let go of for a while.

@@ -10,6 +10,13 @@ namespace warren::worker {
 using program::Log;
 using program::LogLevel;
 
+namespace {
+
+/// Each refusal is a line in the broker's log.
+constexpr std::chrono::seconds kInboxAgain{30};
+
+}  // namespace
+
 void Coverage::OpenInbox() {
   const auto weak = weak_from_this();
   const std::uint64_t epoch = epoch_;
@@ -31,17 +38,18 @@ void Coverage::OpenInbox() {
 void Coverage::OnInbox(const Result<std::string>& queue) {
   const bool needed = self_.node.empty();
   if (queue) {
+    inbox_again_ = {};
     runner_.SetClaims(true);
     if (needed) AskForNode();
     return;
   }
-  // Anything else passes, and the next refresh tries again.
-  if (queue.error().code != ErrorCode::kForbidden && !needed) return;
-  inbox_refused_ = true;
-  if (queue.error().code == ErrorCode::kForbidden) runner_.SetClaims(false);
+  if (!connection_->is_open()) return;  // It is about to be replaced, and everything with it.
+  const bool known = inbox_again_ != std::chrono::steady_clock::time_point{};
+  inbox_again_ = std::chrono::steady_clock::now() + kInboxAgain;
+  runner_.SetClaims(false);
   if (!needed) {
     return Log(
-        LogLevel::kWarning,
+        known ? LogLevel::kDebug : LogLevel::kWarning,
         "cannot declare an inbox: clients that go away stop no work here, and whether a request was run before is "
         "known from the broker's flag alone",
         queue.error());
@@ -91,7 +99,8 @@ void Coverage::ScheduleRefresh() {
     if (self->self_.node.empty()) {
       self->FindNode();
     } else {
-      if (!self->inbox_->is_open() && !self->inbox_refused_) self->OpenInbox();
+      const bool due = std::chrono::steady_clock::now() >= self->inbox_again_;
+      if (due && !self->inbox_->is_open()) self->OpenInbox();
       self->Refresh();
     }
   });

@@ -94,7 +94,11 @@ void JobRunner::Claim(Taken& taken, Clock::time_point now) {
 
 void JobRunner::SetClaims(bool possible) {
   claims_ = possible;
-  if (claims_) return;
+  if (claims_) {  // There is a new inbox: what was sent to an old one is lost.
+    const Clock::time_point now = Clock::now();
+    for (Taken& taken : claiming_) Claim(taken, now);
+    return;
+  }
   // What was claimed may have been refused: an answer that did not come is none.
   const auto unasked =
       std::stable_partition(claiming_.begin(), claiming_.end(), [](const Taken& taken) { return taken.claimed; });

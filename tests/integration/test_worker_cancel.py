@@ -143,6 +143,8 @@ def test_goes_on_without_an_inbox_where_it_may_declare_no_queue(cluster, program
         caller.wait([token])
         assert status(caller.responses[token][0]) == 200
         assert not caller.accepts
+        assert status(caller.ask(queue, "POST", "/claimed", headers={":claim": True})) == 200
+        assert not caller.claims, "it goes by the broker's mark"
         assert worker.log().count("cannot declare an inbox") == 1
     finally:
         api.delete("users/noinbox")

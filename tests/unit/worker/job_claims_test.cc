@@ -104,6 +104,14 @@ TEST_F(JobRunnerTest, AsksAgainUntilItHearsAnythingAndNoLongerThanTheDeadline) {
   EXPECT_TRUE(runner->idle());
 }
 
+TEST_F(JobRunnerTest, AsksAgainAtOnceWhereAnswersCanComeAgain) {
+  const auto runner = Runner(1, Keeping());
+  runner->Take(MakeClaim(1));
+  runner->SetClaims(true);
+  EXPECT_EQ(source_->claimed.count(1), 2u);
+  EXPECT_EQ(metrics_.claimed.Value(), 1);
+}
+
 TEST_F(JobRunnerTest, RunsByTheBrokersFlagAloneWhereItCannotAsk) {
   const auto runner = Runner(2, Keeping());
   runner->Take(MakeClaim(1));
