@@ -8,6 +8,7 @@ answers), cut (closes at once). All but pass, nothing and cut are for HTTP.
 import contextlib
 import socket
 import threading
+import time
 
 MODES = ("pass", "error500", "html", "half", "half_json", "nothing", "cut")
 HEAD_BYTES = 4096
@@ -15,9 +16,11 @@ HTML = b"<!doctype html><html><body><h1>It works!</h1></body></html>"
 
 
 class Relay:
-    """Listens on a free port; `target` is HOST:PORT. Setting `mode` cuts the connections that are open."""
+    """Listens on a free port; `target` is HOST:PORT. Setting `mode` cuts the connections that are open. `bytes_per_s`,
+    unless 0, is the pace of each direction of each connection."""
 
-    def __init__(self, target, mode="pass"):
+    def __init__(self, target, mode="pass", bytes_per_s=0):
+        self._pause_per_byte = 1 / bytes_per_s if bytes_per_s else 0
         host, _, port = target.removeprefix("http://").rpartition(":")
         self._target = (host, int(port))
         self._mode = mode
@@ -90,7 +93,7 @@ class Relay:
             if mode == "pass":
                 with self._tracked(socket.create_connection(self._target, 10)) as server:
                     server.settimeout(None)
-                    self._carry(_Pair(client, server))
+                    self._carry(_Pair(client, server, self._pause_per_byte))
             elif mode == "nothing":
                 while client.recv(65536):
                     pass
@@ -132,8 +135,8 @@ class Relay:
 class _Pair:
     """A connection and its continuation; `head` is the beginning of what the client sent."""
 
-    def __init__(self, client, server):
-        self.client, self.server = client, server
+    def __init__(self, client, server, pause_per_byte):
+        self.client, self.server, self.pause_per_byte = client, server, pause_per_byte
         self.head = b""
         self.half = False
 
@@ -153,17 +156,25 @@ class _Pair:
             self.server.shutdown(socket.SHUT_RDWR)
 
     def _forth(self):
-        def noted(piece):
+        for piece in self._copied(self.client, self.server):
             if len(self.head) < HEAD_BYTES:
                 self.head += piece
-            return piece
-        _copy(self.client, self.server, noted)
         _end(self.server)
 
     def _back(self):
-        _copy(self.server, self.client)
+        for _ in self._copied(self.server, self.client):
+            pass
         if not self.half:
             _end(self.client)
+
+    def _copied(self, source, sink):
+        """Copies until either ends; yields each piece before it goes on."""
+        with contextlib.suppress(OSError):
+            while piece := source.recv(65536):
+                if self.pause_per_byte:
+                    time.sleep(len(piece) * self.pause_per_byte)
+                yield piece
+                sink.sendall(piece)
 
 
 def _read_head(client):
@@ -180,14 +191,6 @@ def _document(status, kind, body, announced=None):
     length = str(len(body) if announced is None else announced).encode()
     return (b"HTTP/1.1 " + status + b"\r\nContent-Type: " + kind + b"\r\nContent-Length: " + length +
             b"\r\nConnection: close\r\n\r\n" + body)
-
-
-def _copy(source, sink, noted=lambda piece: piece):
-    try:
-        while piece := source.recv(65536):
-            sink.sendall(noted(piece))
-    except OSError:
-        pass
 
 
 def _end(sink):
