@@ -159,7 +159,9 @@ class EventSource::Impl : public std::enable_shared_from_this<Impl> {
       status_.reason = std::move(reason);
       now = status_;
     }
-    if (std::exchange(cause_, cause) != cause || !std::exchange(told_, true)) handlers_.on_status(now);
+    const bool changed = std::exchange(cause_, cause) != cause;
+    const bool first = !std::exchange(told_, true);
+    if (changed || first) handlers_.on_status(now);
   }
 
   boost::asio::any_io_executor executor_;
