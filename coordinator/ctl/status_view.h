@@ -17,7 +17,7 @@ namespace warren::ctl {
 struct StatusView {
   std::string observed_at;  ///< RFC 3339; empty: never.
   std::string source;       ///< Who looked: "this run of warrenctl", "coordinator http://…"
-  std::string leader;   ///< The coordinator that leads; empty: none, or not known.
+  std::string leader;       ///< The coordinator that leads; empty: none, or not known.
   std::string trouble;      ///< Why it is not newer; empty: it is new.
   nlohmann::json streams = nlohmann::json::array();
   nlohmann::json problems = nlohmann::json::array();  ///< Of parameters and files: conditions.

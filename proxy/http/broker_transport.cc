@@ -86,11 +86,8 @@ void BrokerTransport::Start(Dispatcher& dispatcher) {
 void BrokerTransport::Stop() {
   publish_timer_.cancel();
   consume_timer_.cancel();
-  DropPublishing();
-  for (auto* channel : {&control_channel_, &consume_channel_, &dead_channel_}) {
-    if (*channel) (*channel)->SetHandlers({});
-    channel->reset();
-  }
+  publish_channels_ = {};
+  for (auto* channel : {&control_channel_, &consume_channel_, &dead_channel_}) channel->reset();
   publish_ready_ = false;
   publish_link_.Stop();
   consume_link_.Stop();
@@ -149,17 +146,8 @@ std::shared_ptr<amqp::Channel> BrokerTransport::OpenPublishing(std::size_t index
   return channel;
 }
 
-void BrokerTransport::DropPublishing() {
-  for (auto& channel : publish_channels_) {
-    if (!channel) continue;
-    channel->SetHandlers({});
-    if (channel->is_open()) channel->Close();
-    channel.reset();
-  }
-}
-
 void BrokerTransport::PublishClosed(const Error& error) {
-  DropPublishing();
+  publish_channels_ = {};
   const bool was_ready = std::exchange(publish_ready_, false);
   stats_.publish_up = false;
   stats_.publish_trouble.Set(error.ToString());

@@ -44,7 +44,6 @@ class BrokerTransport : public Transport {
   amqp::LinkOptions MakeLink(const char* purpose) const;
   void PublishUp(const ConnectionPtr& connection);
   std::shared_ptr<amqp::Channel> OpenPublishing(std::size_t index);
-  void DropPublishing();
   void PublishClosed(const Error& error);
   void ConsumeUp(const ConnectionPtr& connection);
   void ConsumeClosed(const Error& error);

@@ -64,7 +64,7 @@ class Broker : public proxy::Transport {
   };
 
   Result<Receipt> Publish(wire::Request& request, std::string_view, std::string_view correlation_id,
-                                proxy::Milliseconds) override {
+                          proxy::Milliseconds) override {
     published.push_back({{request.method, request.target, request.body}, std::string(correlation_id)});
     waiting.push_back(published.size() - 1);
     return published.size();

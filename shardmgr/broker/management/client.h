@@ -27,7 +27,7 @@ struct ClientOptions {
   std::vector<std::string> urls = {"http://127.0.0.1:15672"};  ///< Tried in order, from the last that worked.
   std::string user = "guest";
   std::string password = "guest";
-  std::string token = {};  ///< If not empty, shown (RFC 6750) in place of user and password.
+  std::string token = {};                     ///< If not empty, shown (RFC 6750) in place of user and password.
   std::chrono::milliseconds timeout{10'000};  ///< For one request to one URL, from connecting to the last byte.
   std::string tls_ca_file;                    ///< PEM; empty: the system's authorities.
   std::size_t max_body_bytes = std::size_t{256} << 20;  ///< A longer answer is refused while it is being read.
