@@ -15,7 +15,7 @@ std::vector<std::uint64_t> ForeignWeights(const StreamContext& context) {
   for (const Binding* binding : context.vhost.BindingsFrom(context.plan.exchange)) {
     const auto weight = ParseWeight(binding->routing_key);
     if (!weight) continue;
-    const auto shard = binding->to_queue ? ParseShardQueueName(binding->destination) : std::nullopt;
+    const auto shard = ParseShardQueueName(binding->destination);
     if (!shard || shard->exchange != context.plan.exchange) foreign.push_back(*weight);
   }
   return foreign;

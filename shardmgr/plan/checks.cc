@@ -9,10 +9,27 @@ namespace {
 
 constexpr std::string_view kDeadLetterExchangeType = "headers";
 
-void RefuseYet(StreamContext& context, std::string_view key, std::string_view value, std::string_view remedy) {
-  Block(context.plan, "NotSupportedYet",
-        fmt::format("stream definition '{}' has {} \"{}\", which is not supported yet; {}", context.spec().definition,
-                    key, value, remedy));
+/// Names of shards are Warren's, so what is there under them is a mistake, or of another version.
+void CheckStable(StreamContext& context) {
+  if (context.exchange.type != kConsistentHash) {
+    return Block(context.plan, "PlacementNotPossible",
+                 fmt::format("stream definition '{}' has placement \"stable\", which exchange '{}' of type {} cannot "
+                             "have: only on {} do keys choose the shard and can be made to stay; use \"ring\"",
+                             context.spec().definition, context.plan.exchange, context.exchange.type, kConsistentHash));
+  }
+  const std::string prefix = ShardNamePrefix(context.plan.exchange, context.style());
+  const auto& exchanges = context.vhost.exchanges;
+  for (auto at = exchanges.lower_bound(prefix); at != exchanges.end() && at->first.starts_with(prefix); ++at) {
+    const std::string_view of = ShardOfAlternate(at->first);
+    if (!ParseShardName(of.empty() ? at->first : of, context.plan.exchange, context.style())) continue;
+    if (IsShardExchange(*at->second)) continue;
+    return Block(
+        context.plan, "ShardExchangeMismatch",
+        fmt::format("exchange '{}' in vhost '{}' has the name of one that stable placement needs, and is not "
+                    "such a one (its type is {}); it is left alone: delete it, and it is declared as it should "
+                    "be, or use placement \"ring\"",
+                    at->first, context.plan.vhost, at->second->type));
+  }
 }
 
 void CheckDeadLetterExchange(StreamContext& context) {
@@ -59,13 +76,17 @@ void CheckShardingPlugin(StreamContext& context) {
                     policy->name, context.plan.exchange, context.plan.vhost, policy->name));
 }
 
+std::string LongestName(const StreamSpec& spec, std::string shard) {
+  return spec.placement == Placement::kStable ? AlternateName(shard) : std::move(shard);
+}
+
 void CheckNames(StreamContext& context) {
   for (const auto& [node, unused] : context.cluster.nodes()) {
-    const std::string longest =
-        ShardName(context.plan.exchange, node, context.spec().shards_per_node - 1, context.style());
+    const std::string longest = LongestName(
+        context.spec(), ShardName(context.plan.exchange, node, context.spec().shards_per_node - 1, context.style()));
     if (longest.size() <= kMaxNameBytes) continue;
     Block(context.plan, "NameTooLong",
-          fmt::format("the shard name '{}' has {} bytes; AMQP allows {}: use an exchange with a shorter name", longest,
+          fmt::format("the name '{}' has {} bytes; AMQP allows {}: use an exchange with a shorter name", longest,
                       longest.size(), kMaxNameBytes));
     return;
   }
@@ -102,7 +123,7 @@ bool CheckExchangeType(StreamContext& context) {
 void CheckSpec(StreamContext& context) {
   const StreamSpec& spec = context.spec();
   CheckUser(context);
-  if (spec.placement == Placement::kStable) RefuseYet(context, "placement", "stable", "use \"ring\"");
+  if (spec.placement == Placement::kStable) CheckStable(context);
   if (spec.queue.type == QueueType::kQuorum && !spec.queue.durable) {
     Block(context.plan, "InvalidDefinition",
           fmt::format("stream definition '{}' has queue.type \"quorum\" and queue.durable false; quorum queues are "

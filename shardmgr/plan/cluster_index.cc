@@ -39,6 +39,11 @@ const std::vector<const Binding*>& VhostIndex::BindingsTo(std::string_view queue
   return found == bindings_to.end() ? kNoBindings : found->second;
 }
 
+const std::vector<const Binding*>& VhostIndex::BindingsToExchange(std::string_view exchange) const {
+  const auto found = bindings_to_exchange.find(exchange);
+  return found == bindings_to_exchange.end() ? kNoBindings : found->second;
+}
+
 ClusterIndex::ClusterIndex(const Topology& topology, const PlanLimits& limits, const std::vector<std::string>& drained)
     : observed_at_ms_(topology.observed_at_ms),
       counts_age_ms_(limits.statistics_interval_ms + kCacheFactor * topology.took_ms),
@@ -52,10 +57,16 @@ ClusterIndex::ClusterIndex(const Topology& topology, const PlanLimits& limits, c
   for (const Binding& binding : topology.bindings) {
     VhostIndex& vhost = vhosts_[binding.vhost];
     vhost.bindings_from[binding.source].push_back(&binding);
-    if (binding.to_queue && !binding.source.empty()) vhost.bindings_to[binding.destination].push_back(&binding);
+    if (!binding.to_queue) {
+      vhost.bindings_to_exchange[binding.destination].push_back(&binding);
+    } else if (!binding.source.empty()) {
+      vhost.bindings_to[binding.destination].push_back(&binding);
+    }
   }
   for (auto& [name, vhost] : vhosts_) {
-    for (auto& [queue, bindings] : vhost.bindings_to) std::sort(bindings.begin(), bindings.end(), Before);
+    for (auto* by_destination : {&vhost.bindings_to, &vhost.bindings_to_exchange}) {
+      for (auto& [to, bindings] : *by_destination) std::sort(bindings.begin(), bindings.end(), Before);
+    }
   }
   for (const auto& [name, node] : nodes_) {
     if (node->running && !node->maintenance.value_or(false)) answering_.insert(name);

@@ -20,6 +20,7 @@ struct VhostIndex {
   std::map<std::string_view, const Queue*> queues;
   std::unordered_map<std::string_view, std::vector<const Binding*>> bindings_from;  ///< By source exchange.
   std::map<std::string_view, std::vector<const Binding*>> bindings_to;              ///< By destination queue.
+  std::map<std::string_view, std::vector<const Binding*>> bindings_to_exchange;     ///< By destination exchange.
   std::map<std::string_view, const BrokerPolicy*> policies;
 
   const Exchange* FindExchange(std::string_view name) const;
@@ -28,6 +29,7 @@ struct VhostIndex {
   const std::vector<const Binding*>& BindingsFrom(std::string_view exchange) const;
   /// Of one queue, from all exchanges; in an order that does not depend on the observation's.
   const std::vector<const Binding*>& BindingsTo(std::string_view queue) const;
+  const std::vector<const Binding*>& BindingsToExchange(std::string_view exchange) const;
 };
 
 class ClusterIndex {

@@ -152,12 +152,13 @@ void AddTemplateConditions(StreamContext& context) {
   }
 }
 
-/// Queues of the plugin's style that take their share of the messages, where the stream's own are of Warren's.
+/// Queues of the plugin's style, or places of such, that take their share of the messages, where the stream's own are
+/// of Warren's.
 void AddForeignStyle(StreamContext& context) {
   if (!context.plan.spec || context.style() == NameStyle::kSharding) return;
   std::set<std::string> queues;
   for (const Binding* binding : context.vhost.BindingsFrom(context.plan.exchange)) {
-    if (binding->to_queue && ParseShardName(binding->destination, context.plan.exchange, NameStyle::kSharding)) {
+    if (ParseShardName(binding->destination, context.plan.exchange, NameStyle::kSharding)) {
       queues.insert(fmt::format("'{}'", binding->destination));
     }
   }

@@ -16,38 +16,49 @@ constexpr std::int64_t kEpochMs = 60'000;
 constexpr std::int64_t kGoneMs = 600'000;
 
 using QueueKey = std::pair<std::string_view, std::string_view>;
-using KeysByExchange = std::map<std::string, std::set<std::string>>;
-const KeysByExchange kNoKeys;
+using KeysBySource = std::map<BindingSource, std::set<std::string>>;
 
-/// Of each queue the bindings that feed it: all but those to the default exchange and to the marker.
-std::map<QueueKey, KeysByExchange> Feeds(const Topology& observed) {
-  std::map<QueueKey, KeysByExchange> feeds;
+/// The bindings of a queue.
+struct Feed {
+  KeysBySource keys;      ///< Also those of the exchange that is named as it is: they are its place in a ring.
+  bool to_queue = false;  ///< One of them feeds the queue itself.
+};
+const Feed kNoFeed;
+
+/// All but those to the default exchange and to the marker.
+std::map<QueueKey, Feed> Feeds(const Topology& observed) {
+  std::map<QueueKey, Feed> feeds;
   for (const Binding& binding : observed.bindings) {
-    if (!binding.to_queue || binding.source.empty() || binding.source == kDrainExchange) continue;
-    feeds[{binding.vhost, binding.destination}][binding.source].insert(binding.routing_key);
+    if (binding.source.empty() || binding.source == kDrainExchange) continue;
+    if (!binding.to_queue && !IsShardName(binding.destination)) continue;
+    Feed& feed = feeds[{binding.vhost, binding.destination}];
+    feed.keys[{binding.source, binding.to_queue}].insert(binding.routing_key);
+    feed.to_queue = feed.to_queue || binding.to_queue;
   }
   return feeds;
 }
 
 /// Fewer keys of one exchange than before, and not none: one of several bindings was removed.
-void NoteKeys(QueueHistory& history, const KeysByExchange& keys) {
-  for (const auto& [exchange, now] : keys) {
-    const std::set<std::string>& before = history.keys[exchange];
+void NoteKeys(QueueHistory& history, const KeysBySource& keys) {
+  for (const auto& [source, now] : keys) {
+    const std::set<std::string>& before = history.keys[source];
     const bool fewer =
         now.size() < before.size() && std::includes(before.begin(), before.end(), now.begin(), now.end());
-    if (fewer) history.place_lost_on = exchange;
+    if (fewer) history.place_lost_on = source;
   }
   history.keys = keys;
-  if (!keys.contains(history.place_lost_on)) history.place_lost_on.clear();
+  if (!keys.contains(history.place_lost_on)) history.place_lost_on = {};
 }
 
 /// A queue of another make is another queue, whoever declared it under this name.
-void NoteServed(QueueHistory& history, const Queue& queue, const KeysByExchange& keys) {
+void NoteServed(QueueHistory& history, const Queue& queue, const KeysBySource& keys) {
   std::string make = queue.type + (queue.durable ? " durable " : " transient ");
   make += queue.arguments.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   if (make != history.make) history.served.clear();
   history.make = std::move(make);
-  for (const auto& [exchange, unused] : keys) history.served.insert(exchange);
+  for (const auto& [source, unused] : keys) {
+    if (source.to_queue) history.served.insert(source.exchange);
+  }
 }
 
 void NoteBound(QueueHistory& history, std::int64_t now_ms) {
@@ -110,10 +121,10 @@ void History::Observe(const Topology& observed) {
     QueueHistory history = Recall(key);
     history.node = queue.node;
     const auto fed = feeds.find({queue.vhost, queue.name});
-    const KeysByExchange& keys = fed == feeds.end() ? kNoKeys : fed->second;
-    NoteServed(history, queue, keys);
-    NoteKeys(history, keys);
-    if (fed != feeds.end()) {
+    const Feed& feed = fed == feeds.end() ? kNoFeed : fed->second;
+    NoteServed(history, queue, feed.keys);
+    NoteKeys(history, feed.keys);
+    if (feed.to_queue) {
       NoteBound(history, now_ms);
     } else {
       NoteUnfed(history, queue, now_ms);
@@ -133,11 +144,11 @@ void History::Observe(const Topology& observed) {
   queues_ = std::move(next);
 }
 
-void History::NoteUnbound(std::string_view vhost, std::string_view source, std::string_view queue,
+void History::NoteUnbound(std::string_view vhost, const BindingSource& source, std::string_view queue,
                           const std::string& routing_key) {
   const auto found = queues_.find(Key(vhost, queue));
   if (found == queues_.end()) return;
-  const auto keys = found->second.keys.find(std::string(source));
+  const auto keys = found->second.keys.find(source);
   if (keys == found->second.keys.end() || keys->second.contains(routing_key)) return;
   found->second.place_lost_on = source;
 }
@@ -145,7 +156,7 @@ void History::NoteUnbound(std::string_view vhost, std::string_view source, std::
 void History::NoteRebound(std::string_view vhost, std::string_view queue, std::int64_t at_ms) {
   const auto found = queues_.find(Key(vhost, queue));
   if (found == queues_.end()) return;
-  found->second.place_lost_on.clear();
+  found->second.place_lost_on = {};
   found->second.keys.clear();  // What it was bound with before says nothing any more.
   found->second.rebound_at_ms = at_ms;
   found->second.bound_since_ms = at_ms;

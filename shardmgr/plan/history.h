@@ -18,6 +18,13 @@
 
 namespace warren {
 
+/// An exchange that something is bound to: a queue, or the exchange of the same name (stable placement).
+struct BindingSource {
+  std::string exchange;
+  bool to_queue = true;
+  auto operator<=>(const BindingSource&) const = default;
+};
+
 /// Times are those of observations (Topology::observed_at_ms); 0: it is not so.
 struct QueueHistory {
   std::int64_t bound_since_ms = 0;    ///< First of the observations without a break that show a binding to an exchange.
@@ -31,14 +38,14 @@ struct QueueHistory {
   std::optional<std::uint64_t> published_at_epoch;  ///< Counter of messages published, when the epoch began.
   /// Exchange of which a second binding to the queue was removed: on a consistent-hash exchange that empties the
   /// queue's place in the ring. Empty: none.
-  std::string place_lost_on;
+  BindingSource place_lost_on;
   std::int64_t rebound_at_ms = 0;  ///< When the coordinator last unbound and bound it again.
   std::string node;                ///< Where it is.
   std::string was_on;              ///< Where a queue of the same name was that is gone; empty: none is remembered.
   std::int64_t gone_since_ms = 0;  ///< It is not there any more; kept for ten minutes.
-  std::map<std::string, std::set<std::string>> keys;  ///< Routing keys of its bindings, by exchange.
-  std::string make;                                   ///< Type, durability and arguments.
-  std::set<std::string> served;                       ///< Exchanges it was seen bound to since it is of this make.
+  std::map<BindingSource, std::set<std::string>> keys;  ///< Routing keys of its bindings.
+  std::string make;                                     ///< Type, durability and arguments.
+  std::set<std::string> served;                         ///< Exchanges it was seen bound to since it is of this make.
 };
 
 class History {
@@ -46,9 +53,9 @@ class History {
   /// Takes note of an observation.
   void Observe(const Topology& observed);
 
-  /// The binding of `queue` to `source` with that key was deleted (event binding.deleted), whoever did it. One that no
-  /// observation showed was a second one.
-  void NoteUnbound(std::string_view vhost, std::string_view source, std::string_view queue,
+  /// The binding of `queue`, or of the exchange of that name, to `source` with that key was deleted (event
+  /// binding.deleted), whoever did it. One that no observation showed was a second one.
+  void NoteUnbound(std::string_view vhost, const BindingSource& source, std::string_view queue,
                    const std::string& routing_key);
   /// Whoever applies plans has unbound and bound `queue` in one.
   void NoteRebound(std::string_view vhost, std::string_view queue, std::int64_t at_ms);

@@ -61,6 +61,7 @@ json ToJson(const Shard& shard) {
           {"bound", shard.bound},
           {"bound_key", shard.bound ? json(shard.bound_key) : json(nullptr)},
           {"wanted", shard.wanted},
+          {"substitute", shard.substitute.empty() ? json(nullptr) : json(shard.substitute)},
           {"draining_marked", shard.draining_marked},
           {"unbound_since", TimeJson(shard.unbound_since_ms)},
           {"messages_ready", OrNull(shard.ready)},
@@ -78,7 +79,8 @@ json ToJson(const Action& action) {
                  {"node", action.node}};
   if (!action.queue.empty()) object["queue"] = action.queue;
   if (action.kind == ActionKind::kDeclareShard) object["declare_as"] = ToJson(action.declare_as);
-  if (action.kind == ActionKind::kBindShard || action.kind == ActionKind::kUnbindShard) {
+  if (action.kind == ActionKind::kBindShard || action.kind == ActionKind::kUnbindShard ||
+      action.kind == ActionKind::kBindExchange || action.kind == ActionKind::kUnbindExchange) {
     object["routing_key"] = action.routing_key;
   }
   if (!action.arguments.empty()) object["arguments"] = action.arguments;

@@ -7,6 +7,7 @@ namespace warren {
 namespace {
 
 constexpr std::string_view kSeparator = " - ";
+constexpr std::string_view kAlternateSuffix = " alternate";
 constexpr std::size_t kMaxIndexDigits = 9;  // fits an int
 
 std::string_view Prefix(NameStyle style) { return style == NameStyle::kSharding ? "sharding: " : "stream: "; }
@@ -48,6 +49,14 @@ std::optional<ShardQueueName> ParseShardQueueName(std::string_view queue) {
     return ShardQueueName{style, std::string(rest), std::string(*node), *index};
   }
   return std::nullopt;
+}
+
+std::string AlternateName(std::string_view shard) { return fmt::format("{}{}", shard, kAlternateSuffix); }
+
+std::string_view ShardOfAlternate(std::string_view exchange) {
+  if (!exchange.ends_with(kAlternateSuffix)) return {};
+  exchange.remove_suffix(kAlternateSuffix.size());
+  return IsShardName(exchange) ? exchange : std::string_view();
 }
 
 bool IsShardName(std::string_view queue) { return ParseShardQueueName(queue).has_value(); }

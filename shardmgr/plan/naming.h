@@ -43,6 +43,12 @@ struct ShardQueueName {
 std::optional<ShardQueueName> ParseShardQueueName(std::string_view queue);
 bool IsShardName(std::string_view queue);
 
+/// With stable placement each shard has an exchange of its own, named as its queue, and this one, where messages for it
+/// go while its queue cannot be had.
+std::string AlternateName(std::string_view shard);
+/// Of which shard `exchange` is the alternate; empty: of none.
+std::string_view ShardOfAlternate(std::string_view exchange);
+
 /// What every shard name of `exchange` starts with: "stream: <exchange> - ".
 std::string ShardNamePrefix(std::string_view exchange, NameStyle style = NameStyle::kStream);
 

@@ -47,6 +47,11 @@ class Planner {
     for (const auto& [queue, unused] : vhost.queues) {
       if (auto name = ParseShardQueueName(queue)) exchanges.emplace(std::move(name->exchange), name->style);
     }
+    for (const auto& [exchange, of] : vhost.exchanges) {
+      const std::string_view shard = ShardOfAlternate(exchange);
+      auto name = ParseShardQueueName(shard.empty() ? exchange : shard);
+      if (name && IsShardExchange(*of)) exchanges.emplace(std::move(name->exchange), name->style);
+    }
     for (const auto& [name, style] : exchanges) {
       const auto resolution = wanted_.Resolve(vhost_name, name);
       const Exchange* exchange = vhost.FindExchange(name);
@@ -98,8 +103,9 @@ class Planner {
 
   void Fill(const VhostIndex& vhost, const Exchange& exchange, bool gone, NameStyle left_behind, StreamPlan& plan) {
     const bool removing = plan.orphaned() && IsToBeRemoved(exchange);
-    StreamContext context{cluster_, vhost, exchange, limits_, history_, plan, gone, removing, left_behind, {}};
+    StreamContext context{cluster_, vhost, exchange, limits_, history_, plan, gone, removing, left_behind, {}, {}};
     if (Blocked(plan) || (plan.spec && !gone && !CheckExchangeType(context))) {
+      FindPlaces(context);
       ListShards(context);
       return Summarise(context, 0);
     }
@@ -108,6 +114,7 @@ class Planner {
       CheckSpec(context);
       binding = ChooseBinding(context);
     }
+    FindPlaces(context);
     FindShards(context, binding);
     FindRepairs(context, binding);
     const std::size_t left_out = PlanActions(context, binding, budget_);

@@ -37,7 +37,7 @@ enum class ConditionType { kReady, kProgressing, kDegraded };
 /// One line of a stream's status, as in Kubernetes: a type that is true, with reason and message.
 struct Condition {
   ConditionType type = ConditionType::kReady;
-  std::string reason;   ///< CamelCase, stable: "NotSupportedYet", "NodeDown", "UnknownDefinition", …
+  std::string reason;   ///< CamelCase, stable: "NodeDown", "UnknownDefinition", …
   std::string message;  ///< For people: what, where, remedy.
   bool blocks = false;  ///< The stream cannot be ready while this holds, and its plan has no actions.
 };
@@ -53,6 +53,7 @@ struct Shard {
   bool bound = false;                 ///< A binding from the exchange to the queue was observed.
   std::string bound_key;              ///< As observed; empty when not bound (and on x-random).
   bool wanted = false;                ///< The definition asks for it, on a node that is not drained.
+  std::string substitute;             ///< Stable placement: whose queue gets its messages while its own cannot be had.
   bool draining_marked = false;       ///< Bound to kDrainExchange: Warren took it out of service to re-create it.
   std::int64_t unbound_since_ms = 0;  ///< Draining: since when it is known to be unbound; 0: it is bound.
   std::string detail;                 ///< For people: why it is not simply active; empty when there is nothing to say.
@@ -70,12 +71,16 @@ inline constexpr const char* kDrainExchange = "warren.draining";
 enum class ActionKind {
   kDeclareDeadLetterExchange,  ///< `exchange` (warren.dead) as a durable headers exchange.
   kDeclareDrainExchange,       ///< `exchange` (warren.draining) as a durable direct exchange.
+  kDeclareShardExchange,       ///< `exchange`: the shard's own or its alternate one; see ShardExchange.
   kDeclareShard,
-  kMarkDraining,    ///< Bind `queue` to kDrainExchange with `routing_key`.
-  kUnbindShard,     ///< Unbind `queue` from `exchange`: the binding with `routing_key` and `arguments`.
-  kBindShard,       ///< Bind `queue` to `exchange` with `routing_key`.
-  kUnmarkDraining,  ///< Unbind `queue` from kDrainExchange: the binding with `routing_key`.
-  kDeleteShard,     ///< Delete `queue` if it is empty and unused; see Action::declare_as.
+  kMarkDraining,         ///< Bind `queue` to kDrainExchange with `routing_key`.
+  kUnbindExchange,       ///< Unbind the exchange named `queue` from `exchange`, as kUnbindShard does.
+  kUnbindShard,          ///< Unbind `queue` from `exchange`: the binding with `routing_key` and `arguments`.
+  kBindShard,            ///< Bind `queue` to `exchange` with `routing_key`.
+  kBindExchange,         ///< Bind the exchange named `queue` to `exchange` with `routing_key`.
+  kUnmarkDraining,       ///< Unbind `queue` from kDrainExchange: the binding with `routing_key`.
+  kDeleteShard,          ///< Delete `queue` if it is empty and unused; see Action::declare_as.
+  kDeleteShardExchange,  ///< Delete `exchange`, which was a shard's, if nothing is bound to it.
 };
 
 /// One idempotent step. Applied in the order of the plan: a step begins when all before it of another kind are done.
@@ -83,7 +88,7 @@ struct Action {
   ActionKind kind = ActionKind::kDeclareShard;
   std::string vhost;
   std::string exchange;
-  std::string queue;  ///< Empty for exchanges.
+  std::string queue;  ///< Empty for exchanges but those of a shard.
   std::string node;   ///< Where the queue belongs or, to delete it, is; for all others a node that is up.
   /// kDeclareShard: complete, dead-letter argument included. kDeleteShard: `type` alone counts: a classic queue is
   /// deleted with if-empty and if-unused, a quorum queue (which refuses these) after a passive declare that shows it
@@ -95,6 +100,13 @@ struct Action {
   /// One line for `plan` and logs: "declare queue 'stream: …' on rabbit1@host (classic, durable)".
   std::string ToString() const;
 };
+
+/// What a shard's exchanges are with stable placement: its own (named as its queue) a fanout that hands what it has no
+/// queue for to the alternate one, which is of type x-consistent-hash and bound to the substitute's exchange. Nobody
+/// publishes to them.
+Exchange ShardExchange(std::string vhost, const std::string& name);
+/// Whether an exchange is that of a shard, or its alternate one: it has the name of one, and is made as one.
+bool IsShardExchange(const Exchange& exchange);
 
 /// Share of keys, from 0 to 1, that will go to another shard than now. A range where the order of the ring is not
 /// known.

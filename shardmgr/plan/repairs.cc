@@ -33,7 +33,7 @@ std::vector<Candidate*> FlatShards(StreamContext& context) {
   std::vector<Candidate*> flat;
   std::vector<std::uint64_t> rising;
   for (Candidate& candidate : context.candidates) {
-    if (!candidate.bound() || !Comparable(context, candidate)) continue;
+    if (!candidate.in_service() || !Comparable(context, candidate)) continue;
     const std::uint64_t published = Published(candidate);
     if (published > 0 && published < kSiblingMessages) return {};
     if (published == 0) {
@@ -54,9 +54,10 @@ std::vector<Candidate*> FlatShards(StreamContext& context) {
 }
 
 void FindHollow(StreamContext& context) {
+  const BindingSource place{context.plan.exchange, !context.stable()};
   for (Candidate& candidate : context.candidates) {
     candidate.hollow =
-        candidate.bound() && candidate.history != nullptr && candidate.history->place_lost_on == context.plan.exchange;
+        !candidate.bindings.empty() && candidate.history != nullptr && candidate.history->place_lost_on == place;
   }
   for (Candidate* candidate : FlatShards(context)) candidate->hollow = true;
 }
@@ -76,7 +77,7 @@ void FindRepairs(StreamContext& context, const BindingChoice& binding) {
   for (Candidate& candidate : context.candidates) {
     const ShardState state = candidate.shard.state;
     const bool stays = state == ShardState::kActive || state == ShardState::kMisplaced;
-    if (!candidate.wanted || !candidate.bound() || !stays || candidate.repair != Repair::kNone) continue;
+    if (!candidate.wanted || candidate.bindings.empty() || !stays || candidate.repair != Repair::kNone) continue;
     candidate.repair = RepairOfBinding(binding, candidate);
   }
 }

@@ -16,17 +16,27 @@ void SetState(Candidate& candidate, ShardState state, std::string detail = {}) {
 }
 
 void ObserveBindings(const StreamContext& context, Candidate& candidate) {
+  const Place* place = FindPlace(context, candidate.shard);
   for (const Binding* binding : context.vhost.BindingsTo(candidate.shard.queue)) {
     if (binding->source == context.plan.exchange) {
-      candidate.bindings.push_back(binding);
+      (context.stable() ? candidate.strays : candidate.bindings).push_back(binding);
+      candidate.direct = true;
     } else if (binding->source == kDrainExchange) {
       candidate.markers.push_back(binding);
-    } else {
+    } else if (place == nullptr || binding->source != place->name.name || place->exchange == nullptr) {
       candidate.others.push_back(binding);
     }
   }
+  if (place != nullptr) {
+    auto& ring = context.stable() ? candidate.bindings : candidate.strays;
+    ring.insert(ring.end(), place->ring.begin(), place->ring.end());
+    candidate.feeds = place->feeds;
+    candidate.has_place = !place->ring.empty();
+    candidate.shard.substitute = place->substitute;
+  }
   candidate.shard.bound = candidate.bound();
-  if (candidate.bound()) candidate.shard.bound_key = candidate.bindings.front()->routing_key;
+  const auto& shown = candidate.bindings.empty() ? candidate.strays : candidate.bindings;
+  if (candidate.bound() && !shown.empty()) candidate.shard.bound_key = shown.front()->routing_key;
   candidate.shard.draining_marked = !candidate.markers.empty();
 }
 
@@ -41,9 +51,7 @@ void ObserveQueue(const StreamContext& context, const Queue& queue, Candidate& c
   shard.consumers = queue.consumers;
   shard.publish_per_second = queue.publish_per_second;
   shard.deliver_per_second = queue.deliver_per_second;
-  const auto home = context.cluster.nodes().find(queue.node.empty() ? std::string_view(shard.node) : queue.node);
-  const bool node_down = home != context.cluster.nodes().end() && !home->second->running;
-  candidate.down = queue.state == "down" || queue.state == "stopped" || node_down;
+  candidate.down = IsDown(context.cluster, queue, shard.node);
   candidate.answers = context.cluster.Answers(queue.node);
   if (context.plan.spec) candidate.differences = Differences(queue, CompleteTemplate(context.spec()));
 }
@@ -70,6 +78,12 @@ std::string WhyDown(const StreamContext& context, const Candidate& candidate) {
   const auto node = context.cluster.nodes().find(home);
   if (node != context.cluster.nodes().end() && !node->second->running) return fmt::format("node {} is down", home);
   return fmt::format("the queue is {}", candidate.queue->state);
+}
+
+/// For shards whose keys stay with another one until they are back.
+std::string WhoStandsIn(const Candidate& candidate) {
+  const bool stands_in = candidate.has_place && !candidate.shard.substitute.empty();
+  return stands_in ? fmt::format("; its messages go to '{}'", candidate.shard.substitute) : std::string();
 }
 
 /// What, if not chance, puts the queue where it is; empty when nothing is known.
@@ -109,7 +123,8 @@ void JudgeElsewhere(Candidate& candidate) {
 /// somebody took its binding away or deleted its exchange.
 bool IsOwn(const StreamContext& context, const Candidate& candidate) {
   return candidate.bound() || !candidate.markers.empty() ||
-         (candidate.history != nullptr && candidate.history->served.contains(context.plan.exchange));
+         (candidate.history != nullptr && (candidate.history->served.contains(context.plan.exchange) ||
+                                           candidate.history->served.contains(candidate.shard.queue)));
 }
 
 void JudgeDifferent(const StreamContext& context, Candidate& candidate) {
@@ -131,10 +146,11 @@ void JudgeWanted(const StreamContext& context, Candidate& candidate) {
     return unplaceable.empty() ? SetState(candidate, ShardState::kMissing, "not declared yet")
                                : SetState(candidate, ShardState::kDown, node_why());
   }
-  if (candidate.down) return SetState(candidate, ShardState::kDown, WhyDown(context, candidate));
+  if (candidate.down)
+    return SetState(candidate, ShardState::kDown, WhyDown(context, candidate) + WhoStandsIn(candidate));
   if (!candidate.differences.empty()) return JudgeDifferent(context, candidate);
   if (IsElsewhere(candidate)) return JudgeElsewhere(candidate);
-  if (candidate.bound()) {
+  if (candidate.in_service()) {
     const bool led_elsewhere = !candidate.queue->node.empty() && candidate.queue->node != candidate.shard.node;
     return SetState(candidate, ShardState::kActive,
                     led_elsewhere ? fmt::format("its leader is on {}", candidate.queue->node) : std::string());
@@ -219,6 +235,12 @@ void SortCandidates(StreamContext& context) {
 }
 
 }  // namespace
+
+bool IsDown(const ClusterIndex& cluster, const Queue& queue, std::string_view node) {
+  const auto home = cluster.nodes().find(queue.node.empty() ? node : std::string_view(queue.node));
+  const bool node_down = home != cluster.nodes().end() && !home->second->running;
+  return queue.state == "down" || queue.state == "stopped" || node_down;
+}
 
 void FindShards(StreamContext& context, const BindingChoice& binding) {
   if (context.plan.spec && !context.exchange_gone) AddWantedShards(context, binding);

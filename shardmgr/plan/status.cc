@@ -70,6 +70,10 @@ std::string_view Name(ActionKind kind) {
   switch (kind) {
     case ActionKind::kDeclareShard: return "declare-shard";
     case ActionKind::kBindShard: return "bind-shard";
+    case ActionKind::kDeclareShardExchange: return "declare-shard-exchange";
+    case ActionKind::kBindExchange: return "bind-exchange";
+    case ActionKind::kUnbindExchange: return "unbind-exchange";
+    case ActionKind::kDeleteShardExchange: return "delete-shard-exchange";
     case ActionKind::kDeclareDeadLetterExchange: return "declare-dead-letter-exchange";
     case ActionKind::kDeclareDrainExchange: return "declare-drain-exchange";
     case ActionKind::kMarkDraining: return "mark-draining";

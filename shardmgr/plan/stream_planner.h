@@ -2,9 +2,10 @@
 //
 //   checks.cc      may this exchange be sharded so at all?          -> blocking conditions
 //   bindings.cc    with which key is a shard bound?                 -> BindingChoice
+//   places.cc, chains.cc     which places has a stable stream, what is there?     -> places
 //   shards.cc      which shards are wanted, what is there?          -> candidates and their states
 //   repairs.cc     what is wrong with a shard that is bound?        -> Candidate::repair
-//   actions.cc     what has to be done?                             -> actions
+//   place_actions.cc, actions.cc     what has to be done?                             -> actions
 //   forecast.cc    which share of the keys will that move?          -> moved_keys
 //   conditions.cc  what do people have to know?                     -> conditions
 #pragma once
@@ -14,6 +15,7 @@
 
 #include "shardmgr/plan/cluster_index.h"
 #include "shardmgr/plan/plan.h"
+#include "shardmgr/plan/substitutes.h"
 
 namespace warren {
 
@@ -27,24 +29,52 @@ enum class Repair {
   kPlacement,   ///< On another node than its name says.
 };
 
+/// The exchanges of one shard, with stable placement: X -> its exchange -> its queue, and otherwise its alternate
+/// exchange -> the substitute's exchange. It outlives the shard's queue.
+struct Place {
+  PlaceName name;
+  const Exchange* exchange = nullptr;   ///< Null: not there, or not Warren's.
+  const Exchange* alternate = nullptr;  ///< As above.
+  std::vector<const Binding*> ring;     ///< From the stream's exchange.
+  std::vector<const Binding*> feeds;    ///< To the shard's queue.
+  std::vector<const Binding*> onward;   ///< From the alternate exchange to places of the stream.
+  bool used_by_others = false;          ///< Its exchanges have other bindings, or are alternate for others.
+  bool wanted = false;                  ///< The stream is stable, and this node has such a shard, drained or not.
+  bool takes = false;                   ///< Its queue is fed and there, for sure where any is.
+  std::string substitute;               ///< Of those that are wanted; empty: there is no other.
+  bool detour = false;                  ///< That is not the one chosen: with it messages would end nowhere.
+  std::string return_to;                ///< A detour that is needed no longer: the one chosen.
+  std::size_t hops = 0;                 ///< Along the substitutes to one that takes messages; places.size(): none does.
+};
+
 /// A shard that is wanted or there, with what was observed of it.
 struct Candidate {
   Shard shard;
   const Queue* queue = nullptr;  ///< Null: not there.
   const QueueHistory* history = nullptr;
-  std::vector<const Binding*> bindings;  ///< From the stream's exchange.
-  std::vector<const Binding*> others;    ///< From other exchanges: they feed it too.
-  std::vector<const Binding*> markers;   ///< From kDrainExchange.
-  std::string differences;               ///< From the definition's template; empty: none.
+  /// From the stream's exchange, as its placement says: to the queue (ring), or to the shard's exchange (stable).
+  std::vector<const Binding*> bindings;
+  std::vector<const Binding*> strays;   ///< The other way; there while the placement changes.
+  std::vector<const Binding*> feeds;    ///< From the shard's exchange.
+  std::vector<const Binding*> others;   ///< From other exchanges: they feed it too.
+  std::vector<const Binding*> markers;  ///< From kDrainExchange.
+  std::string differences;              ///< From the definition's template; empty: none.
   bool wanted = false;
   bool down = false;     ///< The queue is there and cannot be reached.
   bool answers = false;  ///< Its home node does.
   bool hollow = false;   ///< Bound, and nothing is routed to it.
   Repair repair = Repair::kNone;
 
-  bool bound() const { return !bindings.empty(); }
+  /// The stream's exchange is bound to the queue.
+  bool direct = false;
+  /// … to the shard's exchange.
+  bool has_place = false;
+
+  /// It gets messages, or would if its exchange did.
+  bool bound() const { return direct || !feeds.empty(); }
+  bool in_service() const { return direct || (has_place && !feeds.empty()); }
   /// Gets messages and takes them, as far as the cluster knows.
-  bool Serves() const { return queue != nullptr && bound() && !down && !hollow; }
+  bool Serves() const { return queue != nullptr && in_service() && !down && !hollow; }
   /// And its node can be reached from here: a node that others cannot reach either is shown as running for a minute.
   bool ServesForSure() const { return Serves() && answers; }
 };
@@ -61,8 +91,10 @@ struct StreamContext {
   bool removing = false;                       ///< All shards are to go: PlanLimits::remove.
   NameStyle left_behind = NameStyle::kStream;  ///< Of the shards of a stream without a spec.
   std::vector<Candidate> candidates;           ///< Index-major, then by node.
+  std::vector<Place> places;                   ///< As above.
 
   const StreamSpec& spec() const { return *plan.spec; }
+  bool stable() const { return plan.spec && !exchange_gone && spec().placement == Placement::kStable; }
   NameStyle style() const { return plan.spec ? plan.spec->names : left_behind; }
 };
 
@@ -72,6 +104,10 @@ struct BindingChoice {
   bool key_is_weight = false;  ///< Consistent hash: a binding is changed by unbinding first.
   bool key_is_read = false;    ///< False: any key will do (x-random).
 };
+
+/// Of the binding of an alternate exchange that leads elsewhere for a while. Another weight than that of the others, so
+/// that it is known again; it is the only one, so the weight does not matter.
+inline constexpr std::string_view kDetourKey = "2";
 
 inline constexpr std::string_view kConsistentHash = "x-consistent-hash";
 inline constexpr std::string_view kRandom = "x-random";
@@ -95,6 +131,12 @@ bool CheckExchangeType(StreamContext& context);
 void CheckSpec(StreamContext& context);
 /// Adds blocking conditions for keys that are no weight, or too large a one.
 BindingChoice ChooseBinding(StreamContext& context);
+/// Whether a queue that is there cannot be reached: it is down, or the node is where it is or else belongs.
+bool IsDown(const ClusterIndex& cluster, const Queue& queue, std::string_view node);
+/// Fills `places`.
+void FindPlaces(StreamContext& context);
+/// The place of a shard; null: it has none.
+const Place* FindPlace(const StreamContext& context, const Shard& shard);
 /// Fills `candidates` for a stream that can be planned, or that no policy matches.
 void FindShards(StreamContext& context, const BindingChoice& binding);
 /// Fills `candidates` with what is there, for a stream that cannot be planned now: it is shown, and nothing is done.

@@ -72,6 +72,12 @@ constexpr std::string_view kOptions[] = {
     "health-path",
     "refresh",
     "yield-every",
+    // warren-gateway.
+    "consume",
+    "declare",
+    "max-channels",
+    "max-connection-memory",
+    "handshake-timeout",
 };
 
 }  // namespace

@@ -88,6 +88,20 @@ void Channel::UnbindQueue(const std::string& queue, const std::string& exchange,
                NamesFit({queue, exchange, routing_key}, method.arguments));
 }
 
+void Channel::BindExchange(const std::string& destination, const std::string& source, const std::string& routing_key,
+                           const Table& arguments, Done<void> done) {
+  amqp_exchange_bind_t method{0, Bytes(destination), Bytes(source), Bytes(routing_key), false, arguments.view()};
+  state_->Call(AMQP_EXCHANGE_BIND_METHOD, &method, AMQP_EXCHANGE_BIND_OK_METHOD, Plain(std::move(done)),
+               NamesFit({destination, source, routing_key}, method.arguments));
+}
+
+void Channel::UnbindExchange(const std::string& destination, const std::string& source, const std::string& routing_key,
+                             const Table& arguments, Done<void> done) {
+  amqp_exchange_unbind_t method{0, Bytes(destination), Bytes(source), Bytes(routing_key), false, arguments.view()};
+  state_->Call(AMQP_EXCHANGE_UNBIND_METHOD, &method, AMQP_EXCHANGE_UNBIND_OK_METHOD, Plain(std::move(done)),
+               NamesFit({destination, source, routing_key}, method.arguments));
+}
+
 void Channel::DeclareExchange(const ExchangeDeclare& exchange, Done<void> done) {
   amqp_exchange_declare_t method{0,
                                  Bytes(exchange.name),

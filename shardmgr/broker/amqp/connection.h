@@ -87,6 +87,11 @@ class Channel : public std::enable_shared_from_this<Channel> {
                  const Table& arguments, Done<void> done);
   void UnbindQueue(const std::string& queue, const std::string& exchange, const std::string& routing_key,
                    const Table& arguments, Done<void> done);
+  /// exchange.bind: `destination` gets what `source` routes to it.
+  void BindExchange(const std::string& destination, const std::string& source, const std::string& routing_key,
+                    const Table& arguments, Done<void> done);
+  void UnbindExchange(const std::string& destination, const std::string& source, const std::string& routing_key,
+                      const Table& arguments, Done<void> done);
   void DeclareExchange(const ExchangeDeclare& exchange, Done<void> done);
   void DeleteExchange(const std::string& exchange, bool if_unused, Done<void> done);
 

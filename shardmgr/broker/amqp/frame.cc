@@ -250,6 +250,8 @@ void AppendHeartbeat(std::string& out) {
   out.append(head, sizeof head).push_back(static_cast<char>(kFrameEnd));
 }
 
+bool TableIsSafe(std::string_view table) { return TableWalk(table, kMaxTableDepth).Check(0); }
+
 bool PropertiesAreSafe(std::string_view header_payload, int max_depth) {
   std::size_t at = kContentHeaderBytes;
   if (header_payload.size() < at + 2) return false;

@@ -59,6 +59,9 @@ inline constexpr std::size_t kMaxShortStringBytes = 255;
 /// deep. rabbitmq-c cuts the length of longer ones and sends a broken frame, so ask before encoding.
 bool NamesFit(std::initializer_list<std::string_view> names, const amqp_table_t& table);
 
+/// Whether this is a whole table with its length, well formed and at most kMaxTableDepth deep. Does not recurse.
+bool TableIsSafe(std::string_view table);
+
 /// Whether every table in the properties of a header frame's payload is well formed and at most
 /// `max_depth` deep. Does not recurse.
 bool PropertiesAreSafe(std::string_view header_payload, int max_depth = kMaxTableDepth);

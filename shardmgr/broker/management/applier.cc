@@ -62,6 +62,14 @@ Result<void> Perform(const Client& client, const Action& action) {
   switch (action.kind) {
     case ActionKind::kDeclareDeadLetterExchange: return DeclareExchange(client, action, "headers");
     case ActionKind::kDeclareDrainExchange: return DeclareExchange(client, action, "direct");
+    case ActionKind::kDeclareShardExchange:
+      return Done(client.PutExchange(ShardExchange(action.vhost, action.exchange)));
+    case ActionKind::kBindExchange:
+      return Done(client.PutExchangeBinding(action.vhost, action.exchange, action.queue, action.routing_key));
+    case ActionKind::kUnbindExchange:
+      return Done(client.DeleteExchangeBinding(action.vhost, action.exchange, action.queue, action.routing_key,
+                                               action.arguments));
+    case ActionKind::kDeleteShardExchange: return Done(client.DeleteUnusedExchange(action.vhost, action.exchange));
     case ActionKind::kDeclareShard: return DeclareOnItsNode(client, action);
     case ActionKind::kMarkDraining:
       return Done(client.PutBinding(action.vhost, kDrainExchange, action.queue, action.routing_key));

@@ -20,6 +20,7 @@ class Caller {
   explicit Caller(ClientOptions options);
 
   Result<Reply> Call(const Request& request) const;
+  void Cancel() const { transport_.Cancel(); }
 
   /// GET with a JSON answer. `columns` (may be empty) are the fields wanted of each object.
   Result<nlohmann::json> Get(std::initializer_list<std::string_view> segments, std::string_view columns,

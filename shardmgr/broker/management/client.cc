@@ -28,6 +28,8 @@ Client::~Client() = default;
 Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 
+void Client::Cancel() const { impl_->caller.Cancel(); }
+
 Result<WriteOutcome> Client::PutGlobalParameter(std::string_view name, const nlohmann::json& value) const {
   return Write(impl_->caller,
                {"PUT", ApiPath({"global-parameters", name}), {}, {}, "setting global parameter " + Quoted(name)},
@@ -45,6 +47,14 @@ Result<WriteOutcome> Client::PutBinding(std::string_view vhost, std::string_view
   const std::string what =
       "binding queue " + Quoted(queue) + " to exchange " + Quoted(exchange) + " of virtual host " + Quoted(vhost);
   return Write(impl_->caller, {"POST", ApiPath({"bindings", vhost, "e", exchange, "q", queue}), {}, {}, what},
+               BindingBody(routing_key));
+}
+
+Result<WriteOutcome> Client::PutExchangeBinding(std::string_view vhost, std::string_view source,
+                                                std::string_view destination, std::string_view routing_key) const {
+  const std::string what = "binding exchange " + Quoted(destination) + " to exchange " + Quoted(source) +
+                           " of virtual host " + Quoted(vhost);
+  return Write(impl_->caller, {"POST", ApiPath({"bindings", vhost, "e", source, "e", destination}), {}, {}, what},
                BindingBody(routing_key));
 }
 

@@ -79,9 +79,17 @@ class Client {
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
 
+  /// Ends the calls of all threads with kUnavailable, at once, and all that follow: for a program that ends. What was
+  /// sent may be carried out.
+  void Cancel() const;
+
   /// The whole cluster, in nine requests; the broker's own policies are left out where the user may not read them.
   /// `observed_at_ms` is taken before the first of them.
   Result<Topology> Observe(ParameterAccess access = ParameterAccess::kRequired) const;
+
+  /// Queues and bindings alone, in two requests: of each queue its place, its state and its counts, which are
+  /// statistics up to ten seconds old. The rest of the topology is left empty. Sees what the user may.
+  Result<Topology> ObserveQueues() const;
 
   /// Name and tags of the user (GET /api/whoami).
   Result<User> WhoAmI() const;
@@ -105,6 +113,9 @@ class Client {
   /// Binds a queue. Doing it again changes nothing, and is reported as kChanged: the API does not tell.
   Result<WriteOutcome> PutBinding(std::string_view vhost, std::string_view exchange, std::string_view queue,
                                   std::string_view routing_key) const;
+  /// Binds an exchange to another, which is the source; as PutBinding.
+  Result<WriteOutcome> PutExchangeBinding(std::string_view vhost, std::string_view source, std::string_view destination,
+                                          std::string_view routing_key) const;
   /// Declares `exchange.name` in `exchange.vhost`.
   Result<WriteOutcome> PutExchange(const Exchange& exchange) const;
 
@@ -112,6 +123,12 @@ class Client {
   /// queue, exchange or virtual host, needs no unbinding: kUnchanged.
   Result<WriteOutcome> DeleteBinding(std::string_view vhost, std::string_view exchange, std::string_view queue,
                                      std::string_view routing_key, const nlohmann::json& arguments) const;
+  /// As DeleteBinding, of an exchange from another.
+  Result<WriteOutcome> DeleteExchangeBinding(std::string_view vhost, std::string_view source,
+                                             std::string_view destination, std::string_view routing_key,
+                                             const nlohmann::json& arguments) const;
+  /// Deletes an exchange that is the source of no binding; kUnchanged when there is none. kConflict: it is one.
+  Result<WriteOutcome> DeleteUnusedExchange(std::string_view vhost, std::string_view name) const;
   /// Deletes a queue; kUnchanged when there is none. kConflict: a condition does not hold. The broker refuses both
   /// conditions for quorum queues (400).
   Result<WriteOutcome> DeleteQueue(std::string_view vhost, std::string_view name, DeleteIf only_if) const;
@@ -127,10 +144,14 @@ class Client {
   /// there: the API (3.10) does not tell the two apart.
   Result<std::vector<std::string>> ListQueueBindingsFromExchange(std::string_view vhost,
                                                                  std::string_view exchange) const;
+  /// Names of the shards that an exchange reaches now, without doubles, sorted: the queues bound to it; and with stable
+  /// placement, where the shards' exchanges are, those of them whose queue is there, not down and not being drained. Up
+  /// to two more requests for these.
+  Result<std::vector<std::string>> ListServingShards(std::string_view vhost, std::string_view exchange) const;
   /// Bindings of an exchange as source, keys and arguments included.
   Result<std::vector<Binding>> ListBindingsFromExchange(std::string_view vhost, std::string_view exchange) const;
-  /// Name and counts of the queues of a virtual host whose names contain `part`, by name. One request for each 500 of
-  /// them; the broker looks up the counts of these alone.
+  /// Name, state and counts of the queues of a virtual host whose names contain `part`, by name. One request for each
+  /// 500 of them; the broker looks up the counts of these alone.
   Result<std::vector<Queue>> ListQueuesNamed(std::string_view vhost, std::string_view part) const;
   /// Consumers of one virtual host.
   Result<std::vector<Consumer>> ListConsumers(std::string_view vhost) const;

@@ -6,12 +6,15 @@
 #include "shardmgr/broker/management/field_reader.h"
 #include "shardmgr/broker/management/parse.h"
 #include "shardmgr/broker/management/paths.h"
+#include "shardmgr/plan/plan.h"
 
 namespace warren::management {
 namespace {
 
 constexpr std::string_view kNodeColumns = "name,running,mem_alarm,disk_free_alarm,maintenance,being_drained";
 constexpr std::string_view kExchangeColumns = "vhost,name,type,durable,auto_delete,internal,arguments,policy";
+constexpr std::string_view kQueuePlaceColumns =
+    "vhost,name,node,leader,state,exclusive,messages_ready,messages_unacknowledged,consumers";
 constexpr std::string_view kPolicyColumns = "vhost,name,definition";
 
 /// Messages as the queues themselves count them. Those of the other listing are statistics, up to ten seconds old.
@@ -79,6 +82,19 @@ Result<Topology> Client::Observe(ParameterAccess access) const {
   return seen;
 }
 
+Result<Topology> Client::ObserveQueues() const {
+  Topology seen;
+  seen.observed_at_ms = UnixNowMs();
+  auto queues = impl_->Read({"queues"}, kQueuePlaceColumns, "reading queues", ParseQueues);
+  if (!queues) return tl::unexpected(queues.error());
+  seen.queues = std::move(*queues);
+  auto bindings = impl_->Read({"bindings"}, kBindingColumns, "reading bindings", ParseBindings);
+  if (!bindings) return tl::unexpected(bindings.error());
+  seen.bindings = std::move(*bindings);
+  seen.took_ms = UnixNowMs() - seen.observed_at_ms;
+  return seen;
+}
+
 Result<User> Client::WhoAmI() const { return impl_->Read({"whoami"}, {}, "reading the user's tags", ParseUser); }
 
 Result<void> Client::Health() const {
@@ -127,11 +143,32 @@ Result<std::vector<std::string>> Client::ListQueueBindingsFromExchange(std::stri
   return std::vector<std::string>(queues.begin(), queues.end());
 }
 
+Result<std::vector<std::string>> Client::ListServingShards(std::string_view vhost, std::string_view exchange) const {
+  auto bindings = ListBindingsFromExchange(vhost, exchange);
+  if (!bindings) return tl::unexpected(bindings.error());
+  std::set<std::string> serving, places;
+  for (Binding& binding : *bindings) {
+    (binding.to_queue ? serving : places).insert(std::move(binding.destination));
+  }
+  if (!places.empty()) {
+    auto queues = ListQueuesNamed(vhost, ": " + std::string(exchange) + " - ");
+    if (!queues) return tl::unexpected(queues.error());
+    auto draining = ListQueueBindingsFromExchange(vhost, kDrainExchange);
+    if (!draining && draining.error().code != ErrorCode::kNotFound) return tl::unexpected(draining.error());
+    std::set<std::string> marked;
+    if (draining) marked.insert(draining->begin(), draining->end());
+    for (const Queue& queue : *queues) {
+      const bool down = queue.state == "down" || queue.state == "stopped";
+      if (places.contains(queue.name) && !down && !marked.contains(queue.name)) serving.insert(queue.name);
+    }
+  }
+  return std::vector<std::string>(serving.begin(), serving.end());
+}
+
 Result<std::vector<Queue>> Client::ListQueuesNamed(std::string_view vhost, std::string_view part) const {
   const std::string what = "reading queues of virtual host '" + std::string(vhost) + "'";
-  const std::string query =
-      "columns=vhost,name,messages_ready,messages_unacknowledged&page_size=500&name=" + policies::PercentEncode(part) +
-      "&page=";
+  const std::string query = "columns=vhost,name,state,messages_ready,messages_unacknowledged&page_size=500&name=" +
+                            policies::PercentEncode(part) + "&page=";
   std::vector<Queue> all;
   for (std::uint64_t page = 1, pages = 1; page <= pages; ++page) {
     auto reply = impl_->caller.Call({"GET", ApiPath({"queues", vhost}), query + std::to_string(page), {}, what});

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <future>
+#include <condition_variable>
 #include <mutex>
+#include <optional>
+#include <set>
 
 namespace warren::management {
 namespace {
@@ -112,6 +114,8 @@ Error TimedOut(std::chrono::milliseconds timeout, bool answered) {
           {}};
 }
 
+Error Cancelled() { return {ErrorCode::kUnavailable, "given up, since the program ends", {}}; }
+
 Error NamedFailure(const web::http::http_exception& failure, const Progress& progress, const ClientOptions& options) {
   const std::string words = failure.what();
   const auto says = [&words](std::string_view part) { return words.find(part) != std::string::npos; };
@@ -165,6 +169,34 @@ Error FailureOf(const std::exception_ptr& thrown, const Progress& progress, cons
   }
 }
 
+/// The end of one exchange, or of the wait for it.
+class Ending {
+ public:
+  /// The first one counts. `over`: the exchange itself has ended.
+  void Set(Result<Answer> result, bool over) {
+    const std::lock_guard lock(mutex_);
+    if (!result_) result_ = std::move(result);
+    over_ = over_ || over;
+    come_.notify_one();
+  }
+  /// Nothing: it did not come within the time.
+  std::optional<Result<Answer>> Wait(std::chrono::milliseconds time) {
+    std::unique_lock lock(mutex_);
+    come_.wait_for(lock, time, [this] { return result_.has_value(); });
+    return result_ ? std::move(result_) : std::nullopt;
+  }
+  bool over() const {
+    const std::lock_guard lock(mutex_);
+    return over_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable come_;
+  std::optional<Result<Answer>> result_;
+  bool over_ = false;
+};
+
 std::string Authorization(const ClientOptions& options) {
   if (!options.token.empty()) return "Bearer " + options.token;
   const std::string pair = options.user + ":" + options.password;
@@ -177,6 +209,21 @@ struct Transport::Impl {
   ClientOptions options;
   std::string authorization;
   std::vector<Endpoint> endpoints;
+
+  std::mutex mutex;  ///< For what follows.
+  std::set<std::shared_ptr<Ending>> awaited;
+  bool cancelled = false;
+
+  /// False: nothing is awaited any more.
+  bool Await(const std::shared_ptr<Ending>& ending) {
+    const std::lock_guard lock(mutex);
+    if (!cancelled) awaited.insert(ending);
+    return !cancelled;
+  }
+  void Forget(const std::shared_ptr<Ending>& ending) {
+    const std::lock_guard lock(mutex);
+    awaited.erase(ending);
+  }
 };
 
 Transport::Transport(const ClientOptions& options) : impl_(std::make_unique<Impl>()) {
@@ -190,6 +237,12 @@ Transport::~Transport() = default;
 
 std::size_t Transport::size() const { return impl_->endpoints.size(); }
 const std::string& Transport::url(std::size_t index) const { return impl_->endpoints[index].url; }
+
+void Transport::Cancel() const {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->cancelled = true;
+  for (const auto& ending : impl_->awaited) ending->Set(tl::unexpected(Cancelled()), false);
+}
 
 Result<Answer> Transport::Send(std::size_t index, const Request& request) const {
   const Endpoint& endpoint = impl_->endpoints[index];
@@ -209,9 +262,9 @@ Result<Answer> Transport::Send(std::size_t index, const Request& request) const 
     throw std::length_error("body limit");
   });
 
-  // The promise is shared with the continuation, which may outlive this call after a timeout.
-  const auto promise = std::make_shared<std::promise<Result<Answer>>>();
-  std::future<Result<Answer>> future = promise->get_future();
+  // Shared with the continuation, which may outlive this call.
+  const auto ending = std::make_shared<Ending>();
+  if (!impl_->Await(ending)) return tl::unexpected(Cancelled());
   pplx::cancellation_token_source cancel;
   const auto options = std::make_shared<ClientOptions>(impl_->options);
   endpoint.client->request(message, cancel.get_token())
@@ -225,18 +278,18 @@ Result<Answer> Transport::Send(std::size_t index, const Request& request) const 
           return answer;
         });
       })
-      .then([promise, progress, options](pplx::task<Answer> finished) {
+      .then([ending, progress, options](pplx::task<Answer> finished) {
         try {
-          promise->set_value(finished.get());
+          ending->Set(finished.get(), true);
         } catch (...) {
-          promise->set_value(tl::unexpected(FailureOf(std::current_exception(), *progress, *options)));
+          ending->Set(tl::unexpected(FailureOf(std::current_exception(), *progress, *options)), true);
         }
       });
-  if (future.wait_for(impl_->options.timeout) == std::future_status::timeout) {
-    cancel.cancel();
-    return tl::unexpected(TimedOut(impl_->options.timeout, progress->answered));
-  }
-  return future.get();
+  auto result = ending->Wait(impl_->options.timeout);
+  impl_->Forget(ending);
+  if (!result) result = tl::unexpected(TimedOut(impl_->options.timeout, progress->answered));
+  if (!ending->over()) cancel.cancel();
+  return *std::move(result);
 }
 
 }  // namespace warren::management

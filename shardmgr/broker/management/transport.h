@@ -25,6 +25,9 @@ class Transport {
   /// long), kConfiguration; without context.
   Result<Answer> Send(std::size_t index, const Request& request) const;
 
+  /// Ends every Send with kUnavailable, at once, and all that follow.
+  void Cancel() const;
+
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;

@@ -1,7 +1,9 @@
 // Topologies drawn by hand, and what applying a plan makes of them.
 #pragma once
 
+#include <algorithm>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -45,8 +47,13 @@ inline policies::Catalog CatalogOf(const std::string& definition, const std::vec
 }
 
 inline void AddBinding(Topology& topology, const std::string& exchange, const std::string& queue,
-                       const std::string& key) {
+                       const std::string& key, bool to_queue = true) {
+  const auto same = [&](const Binding& b) {
+    return b.source == exchange && b.destination == queue && b.routing_key == key && b.to_queue == to_queue;
+  };
+  if (std::any_of(topology.bindings.begin(), topology.bindings.end(), same)) return;
   topology.bindings.emplace_back();
+  topology.bindings.back().to_queue = to_queue;
   topology.bindings.back().vhost = "/";
   topology.bindings.back().source = exchange;
   topology.bindings.back().destination = queue;
@@ -60,9 +67,9 @@ inline Queue* FindQueue(Topology& topology, const std::string& name) {
   return nullptr;
 }
 
-inline void RemoveBinding(Topology& topology, const std::string& exchange, const Action& action) {
+inline void RemoveBinding(Topology& topology, const std::string& exchange, const Action& action, bool to_queue = true) {
   std::erase_if(topology.bindings, [&](const Binding& binding) {
-    return binding.source == exchange && binding.destination == action.queue &&
+    return binding.source == exchange && binding.destination == action.queue && binding.to_queue == to_queue &&
            binding.routing_key == action.routing_key && binding.arguments == action.arguments;
   });
 }
@@ -80,6 +87,15 @@ inline void AddQueue(const Action& action, Topology& topology) {
   queue.ready = queue.unacked = queue.consumers = 0;
 }
 
+/// The broker refuses while it is the source of a binding; those to it go with it.
+inline void DeleteExchange(Topology& topology, const std::string& name) {
+  const auto from = [&](const Binding& binding) { return binding.source == name; };
+  if (std::any_of(topology.bindings.begin(), topology.bindings.end(), from))
+    throw std::logic_error(name + " is in use");
+  std::erase_if(topology.exchanges, [&](const Exchange& exchange) { return exchange.name == name; });
+  std::erase_if(topology.bindings, [&](const Binding& b) { return !b.to_queue && b.destination == name; });
+}
+
 /// What the broker makes of one action.
 inline void Apply(const Action& action, Topology& topology) {
   switch (action.kind) {
@@ -87,6 +103,13 @@ inline void Apply(const Action& action, Topology& topology) {
     case ActionKind::kMarkDraining: return AddBinding(topology, kDrainExchange, action.queue, action.routing_key);
     case ActionKind::kUnbindShard: return RemoveBinding(topology, action.exchange, action);
     case ActionKind::kUnmarkDraining: return RemoveBinding(topology, kDrainExchange, action);
+    case ActionKind::kBindExchange:
+      return AddBinding(topology, action.exchange, action.queue, action.routing_key, false);
+    case ActionKind::kUnbindExchange: return RemoveBinding(topology, action.exchange, action, false);
+    case ActionKind::kDeclareShardExchange:
+      topology.exchanges.push_back(ShardExchange(action.vhost, action.exchange));
+      return;
+    case ActionKind::kDeleteShardExchange: return DeleteExchange(topology, action.exchange);
     case ActionKind::kDeclareShard: return AddQueue(action, topology);
     case ActionKind::kDeclareDeadLetterExchange:
       topology.exchanges.push_back(DrawCluster({}, {action.exchange}, "headers").exchanges.front());
@@ -96,7 +119,8 @@ inline void Apply(const Action& action, Topology& topology) {
       return;
     case ActionKind::kDeleteShard:
       std::erase_if(topology.queues, [&](const Queue& queue) { return queue.name == action.queue; });
-      std::erase_if(topology.bindings, [&](const Binding& binding) { return binding.destination == action.queue; });
+      std::erase_if(topology.bindings,
+                    [&](const Binding& binding) { return binding.to_queue && binding.destination == action.queue; });
       return;
   }
 }
@@ -142,8 +166,10 @@ struct WatchedCluster {
     for (const StreamPlan& stream : plan.streams) {
       std::set<std::string> unbound;
       for (const Action& action : stream.actions) {
-        if (action.kind == ActionKind::kUnbindShard) unbound.insert(action.queue);
-        const bool again = action.kind == ActionKind::kBindShard && unbound.contains(action.queue);
+        const bool binds = action.kind == ActionKind::kBindShard || action.kind == ActionKind::kBindExchange;
+        const bool unbinds = action.kind == ActionKind::kUnbindShard || action.kind == ActionKind::kUnbindExchange;
+        if (unbinds) unbound.insert(action.queue);
+        const bool again = binds && unbound.contains(action.queue);
         if (again) history.NoteRebound(action.vhost, action.queue, topology.observed_at_ms);
       }
     }

@@ -61,15 +61,6 @@ TEST(MakePlan, RefusesOtherExchangeTypes) {
   EXPECT_EQ(plan.streams[0].state(), "not-ready");
 }
 
-TEST(MakePlan, SaysWhatIsNotSupportedYetAndDoesNothing) {
-  for (const char* definition : {R"({"placement":"stable"})"}) {
-    const Plan plan = PlanOf(definition, DrawCluster(kThree, {"shard.x"}));
-    EXPECT_TRUE(plan.empty()) << definition;
-    EXPECT_TRUE(FindCondition(plan.streams[0], "NotSupportedYet")) << definition;
-    EXPECT_FALSE(plan.streams[0].ready());
-  }
-}
-
 TEST(MakePlan, AJoiningNodeGetsItsShards) {
   Topology topology = Converged(kOriginal);
   topology.nodes.push_back(topology.nodes.back());

@@ -19,6 +19,9 @@ const std::vector<std::string> kDefinitions = {
     R"({"shards-per-node": 2, "queue": {"type": "quorum"}})",
     R"({"shards-per-node": 1, "on-remove": "retain"})",
     R"({"shards-per-node": 2, "queue": {"durable": false, "arguments": {"x-max-length": 9}}})",
+    R"({"shards-per-node": 2, "placement": "stable"})",
+    R"({"shards-per-node": 1, "placement": "stable", "routing-key": "7", "on-remove": "retain"})",
+    R"({"shards-per-node": 3, "placement": "stable", "queue": {"type": "quorum"}})",
 };
 
 struct Drawn {
@@ -37,8 +40,9 @@ class Drawer {
     static const std::vector<std::string> kTypes = {"x-consistent-hash", "x-random", "x-modulus-hash", "topic"};
     Drawn drawn;
     Topology& topology = drawn.cluster.topology;
-    topology = DrawCluster(kNodes, {"shard.1", "shard.2", "plain"}, kTypes[Below(4)]);
     drawn.definition = kDefinitions[Below(kDefinitions.size())];
+    const bool stable = drawn.definition.find("stable") != std::string::npos;
+    topology = DrawCluster(kNodes, {"shard.1", "shard.2", "plain"}, kTypes[stable && !Once(8) ? 0 : Below(4)]);
     for (Node& node : topology.nodes) {
       node.running = !Once(6);
       if (Once(8)) node.maintenance = true;
@@ -48,6 +52,9 @@ class Drawer {
     if (Once(8)) std::erase_if(topology.exchanges, [](const Exchange& e) { return e.name == "shard.2"; });
     const std::string earlier = kDefinitions[Below(kDefinitions.size())];
     for (const char* exchange : {"shard.1", "shard.2", "plain"}) AddShards(topology, exchange, earlier);
+    for (const char* exchange : {"shard.1", "plain"}) {
+      if (Once(3)) AddPlaces(topology, exchange);
+    }
     return drawn;
   }
 
@@ -74,6 +81,29 @@ class Drawer {
     }
   }
 
+  /// Some of the exchanges of stable placement, and some of their bindings.
+  void AddPlaces(Topology& topology, const std::string& exchange) {
+    static const std::vector<std::string> kHomes = {"a@h", "b@h", "c@h", "gone@h"};
+    std::set<std::string> names;
+    while (names.size() < 6) names.insert(ShardName(exchange, kHomes[Below(4)], static_cast<int>(Below(3))));
+    for (const std::string& name : names) {
+      if (!Once(8)) topology.exchanges.push_back(ShardExchange("/", name));
+      if (!Once(8)) topology.exchanges.push_back(ShardExchange("/", AlternateName(name)));
+    }
+    const auto exists = [&](const std::string& name) {
+      return std::any_of(topology.exchanges.begin(), topology.exchanges.end(),
+                         [&](const Exchange& e) { return e.name == name; });
+    };
+    for (const std::string& name : names) {
+      if (exists(name) && !Once(3)) AddBinding(topology, exchange, name, std::to_string(Below(2)), false);
+      if (exists(name) && FindQueue(topology, name) != nullptr && !Once(3)) AddBinding(topology, name, name, "");
+      for (const std::string& other : names) {
+        const bool both = exists(AlternateName(name)) && exists(other);
+        if (both && Once(4)) AddBinding(topology, AlternateName(name), other, "1", false);
+      }
+    }
+  }
+
   void Bind(Topology& topology, const std::string& exchange, const std::string& queue) {
     AddBinding(topology, exchange, queue, std::to_string(Below(3)));
     if (Once(5)) AddBinding(topology, exchange, queue, "9");
@@ -97,10 +127,16 @@ class Drawer {
 /// Bound queues of a stream that take messages.
 int Serving(const Topology& topology, const std::string& exchange) {
   std::set<std::string> serving;
+  const auto feeds = [&](const std::string& queue) {
+    return std::any_of(topology.bindings.begin(), topology.bindings.end(), [&](const Binding& binding) {
+      return binding.to_queue && binding.source == queue && binding.destination == queue;
+    });
+  };
   for (const Binding& binding : topology.bindings) {
     if (binding.source != exchange) continue;
     for (const Queue& queue : topology.queues) {
-      if (queue.name == binding.destination && queue.state == "running") serving.insert(queue.name);
+      const bool reached = queue.name == binding.destination && (binding.to_queue || feeds(queue.name));
+      if (reached && queue.state == "running") serving.insert(queue.name);
     }
   }
   return static_cast<int>(serving.size());
@@ -147,6 +183,10 @@ TEST(MakePlanProperty, ARestartAfterAnyActionComesToTheSameEnd) {
     whole.cluster.Converge(catalog);
     EXPECT_EQ(drawn.cluster.topology.queues.size(), whole.cluster.topology.queues.size()) << seed;
     EXPECT_EQ(drawn.cluster.topology.bindings.size(), whole.cluster.topology.bindings.size()) << seed;
+    const auto of_shards = [](const Topology& of) {
+      return std::count_if(of.exchanges.begin(), of.exchanges.end(), IsShardExchange);
+    };
+    EXPECT_EQ(of_shards(drawn.cluster.topology), of_shards(whole.cluster.topology)) << seed;
   }
 }
 
@@ -206,7 +246,8 @@ void ForEachAction(unsigned seed, Check&& check) {
 TEST(MakePlanProperty, AnExchangeWithAShardThatServesAlwaysKeepsOne) {
   for (unsigned seed = 0; seed < kSeeds; ++seed) {
     ForEachAction(seed, [&](WatchedCluster& cluster, const StreamPlan& stream, const Action& action) {
-      if (action.kind != ActionKind::kUnbindShard || stream.exchange_type.empty()) return;  // Empty: it is gone.
+      const bool unbinds = action.kind == ActionKind::kUnbindShard || action.kind == ActionKind::kUnbindExchange;
+      if (!unbinds || stream.exchange_type.empty()) return;  // Empty: it is gone.
       if (Serving(cluster.topology, stream.exchange) == 0) return;
       Topology after = cluster.topology;
       Apply(action, after);
@@ -224,7 +265,8 @@ TEST(MakePlanProperty, OnlyQueuesThatAreEmptyUnusedAndUnfedAreDeleted) {
       ASSERT_NE(queue, nullptr);
       EXPECT_TRUE(queue->ready == 0U && queue->unacked == 0U && queue->consumers == 0U) << seed;
       for (const Binding& binding : cluster.topology.bindings) {
-        EXPECT_TRUE(binding.destination != action.queue || binding.source == kDrainExchange) << seed;
+        const bool feeds = binding.to_queue && binding.destination == action.queue;
+        EXPECT_TRUE(!feeds || binding.source == kDrainExchange) << seed;
       }
       const QueueHistory* history = cluster.history.Find("/", action.queue);
       ASSERT_NE(history, nullptr);
@@ -239,7 +281,7 @@ TEST(MakePlanProperty, AQueueOfAnotherMakeThatIsNeitherBoundNorMarkedIsNeverTouc
     Drawn drawn = Drawer(seed).Draw();
     Topology& topology = drawn.cluster.topology;
     for (Queue& queue : topology.queues) {
-      const auto to_it = [&](const Binding& binding) { return binding.destination == queue.name; };
+      const auto to_it = [&](const Binding& b) { return b.to_queue && b.destination == queue.name; };
       const bool unbound = std::none_of(topology.bindings.begin(), topology.bindings.end(), to_it);
       if (unbound) queue.arguments["x-max-length"] = 77;
     }

@@ -57,9 +57,9 @@ TEST(Rebind, ARandomExchangeLosesTheSecondBindingAlone) {
 TEST(EmptyPlace, IsRecognisedByTheRemovalOfASecondBinding) {
   WatchedCluster cluster = Converged(kOne);
   const std::string name = ShardName("shard.x", "r1@h", 0);
-  cluster.history.NoteUnbound("/", "shard.x", name, "1");  // The binding that is known: somebody unbinds the shard.
+  cluster.history.NoteUnbound("/", {"shard.x"}, name, "1");  // The binding that is known: somebody unbinds the shard.
   EXPECT_TRUE(cluster.Look(CatalogOf(kOne)).empty());
-  cluster.history.NoteUnbound("/", "shard.x", name, "7");  // Another one, which came and went unseen.
+  cluster.history.NoteUnbound("/", {"shard.x"}, name, "7");  // Another one, which came and went unseen.
   const Plan plan = cluster.Look(CatalogOf(kOne));
   EXPECT_TRUE(FindCondition(plan.streams.at(0), "EmptyRingPlace"));
   EXPECT_EQ(plan.action_count(), 2U);
