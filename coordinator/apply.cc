@@ -1,7 +1,9 @@
 // See apply.h.
 #include "coordinator/apply.h"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <condition_variable>
 #include <csignal>
 #include <cstdlib>
@@ -9,13 +11,14 @@
 #include <set>
 
 #include "coordinator/clock.h"
+#include "coordinator/declare_pace.h"
 #include "coordinator/stream_apply.h"
 
 namespace warren::coordinator {
 namespace {
 
 constexpr std::size_t kStreamsAtOnce = 32;
-constexpr std::size_t kMostTriesAtOnce = 32;
+constexpr std::size_t kMostTriesAtOnce = 8;
 constexpr std::chrono::milliseconds kStopCheck{100};
 constexpr std::chrono::seconds kPatience{3};
 
@@ -40,8 +43,10 @@ struct Batch {
   std::vector<StreamPlan> streams;
   Permit permit;
   std::int64_t observed_at_ms = 0;
-  std::size_t next = 0;     // Pool's thread.
-  std::size_t skipped = 0;  // With what follows: under the mutex.
+  std::size_t next = 0;       // With what follows: pool's thread.
+  std::size_t under_way = 0;  // Streams.
+  bool waiting = false;       // For clients that declare exchanges.
+  std::size_t skipped = 0;    // With what follows: under the mutex.
   std::mutex mutex;
   std::condition_variable done;
   std::vector<StreamOutcome> outcomes;
@@ -67,8 +72,7 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
     const std::size_t total = batch->streams.size();
     boost::asio::post(pool_.executor(), [self = shared_from_this(), batch] {
       std::erase_if(self->tried_, [&](const auto& tried) { return tried.second < batch->observed_at_ms; });
-      const std::size_t at_once = self->kill_.armed() ? 1 : kStreamsAtOnce;
-      for (std::size_t i = 0; i < at_once; ++i) self->StartNext(batch);
+      self->StartMore(batch);
     });
     std::unique_lock lock(batch->mutex);
     const auto patience = std::chrono::steady_clock::now() + kPatience;
@@ -81,9 +85,11 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
   }
 
   bool CanTry(const StreamName& stream) const {
-    return !kill_.armed() && (warrant_ == nullptr || warrant_->term() != 0) && tries_ < kMostTriesAtOnce &&
-           !busy_.contains(stream);
+    return !kill_.armed() && (warrant_ == nullptr || warrant_->term() != 0) &&
+           tries_ < std::min(kMostTriesAtOnce, pace_.At(Now()).at_once) && !busy_.contains(stream);
   }
+
+  void NoteDeclared() { pace_.Declared(Now()); }
 
   bool TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
     const StreamName name{stream.vhost, stream.exchange};
@@ -99,7 +105,26 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
   }
 
  private:
-  void StartNext(const std::shared_ptr<Batch>& batch) {
+  static DeclarePace::Time Now() { return std::chrono::steady_clock::now(); }
+
+  void StartMore(const std::shared_ptr<Batch>& batch) {
+    const DeclarePace::Verdict pace = pace_.At(Now());
+    const std::size_t at_once = kill_.armed() ? 1 : std::min(kStreamsAtOnce, pace.at_once);
+    while (batch->under_way < at_once && StartNext(batch)) ++batch->under_way;
+    if (pace.until && batch->next < batch->streams.size()) StartMoreAt(*pace.until, batch);
+  }
+
+  void StartMoreAt(DeclarePace::Time when, const std::shared_ptr<Batch>& batch) {
+    if (std::exchange(batch->waiting, true)) return;
+    const auto timer = std::make_shared<boost::asio::steady_timer>(pool_.executor(), when);
+    timer->async_wait([self = shared_from_this(), batch, timer](const boost::system::error_code& error) {
+      batch->waiting = false;
+      if (!error) self->StartMore(batch);
+    });
+  }
+
+  // False: all of them have begun.
+  bool StartNext(const std::shared_ptr<Batch>& batch) {
     while (batch->next < batch->streams.size()) {
       const StreamPlan& stream = batch->streams[batch->next++];
       // What was done since the plan's observation makes its plan for this stream one for yesterday's cluster.
@@ -110,13 +135,16 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
         batch->done.notify_one();
         continue;
       }
-      return Start(stream, batch->permit, [self = shared_from_this(), name, batch](StreamOutcome outcome) {
+      Start(stream, batch->permit, [self = shared_from_this(), name, batch](StreamOutcome outcome) {
+        --batch->under_way;
         self->Take(name, *batch, std::move(outcome));
-        self->StartNext(batch);
+        self->StartMore(batch);
       });
+      return true;
     }
     const std::lock_guard lock(batch->mutex);
     batch->all_begun = true;
+    return false;
   }
 
   void Take(const StreamName& name, Batch& batch, StreamOutcome outcome) {
@@ -147,6 +175,7 @@ class Applier::Impl : public std::enable_shared_from_this<Impl> {
   const std::function<void(const StreamOutcome&)> on_late_;
   Warrant* const warrant_;
   KillSwitch kill_;
+  DeclarePace pace_;
   std::set<StreamName> busy_;                 ///< Under way.
   std::map<StreamName, std::int64_t> tried_;  ///< When a try ended; those since the last plan's observation.
   std::size_t tries_ = 0;
@@ -171,6 +200,7 @@ Applier::~Applier() = default;
 std::vector<StreamOutcome> Applier::Apply(const Plan& plan, const std::function<bool()>& stopped, std::uint64_t term) {
   return impl_->Apply(plan, stopped, term);
 }
+void Applier::NoteDeclared() { impl_->NoteDeclared(); }
 bool Applier::CanTry(const StreamName& stream) const { return impl_->CanTry(stream); }
 bool Applier::TryApply(const StreamPlan& stream, std::function<void(StreamOutcome)> done) {
   return impl_->TryApply(stream, std::move(done));

@@ -20,6 +20,7 @@ namespace warren::coordinator {
 
 struct ActionOutcome {
   ActionKind kind = ActionKind::kDeclareShard;
+  std::string exchange;    ///< As in the plan; the binding's source.
   std::string queue;       ///< As in the plan; empty for exchanges.
   std::string action;      ///< Action::ToString()
   bool attempted = false;  ///< False: an earlier step of the stream failed, or somebody else leads.
@@ -53,6 +54,8 @@ class Applier {
   /// call at a time. `term` is the warrant's as it was before the plan's observation: with its end everything ends.
   std::vector<StreamOutcome> Apply(const Plan& plan, const std::function<bool()>& stopped, std::uint64_t term = 0);
 
+  /// A client has declared an exchange: while more of them follow, work waits for them (declare_pace.h). Pool's thread.
+  void NoteDeclared();
   /// Whether TryApply would take the stream now. Pool's thread.
   bool CanTry(const StreamName& stream) const;
   /// One stream, without blocking; `done` on the pool's thread. False, and nothing is done, while that stream or

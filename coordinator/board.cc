@@ -64,7 +64,8 @@ void Board::Publish(Findings findings, const Failures& failures) {
   next->cluster_name = findings.topology.cluster_name;
   next->rabbitmq_version = findings.topology.rabbitmq_version;
   for (const Node& node : findings.topology.nodes) next->nodes.push_back(StatusOf(node, findings));
-  next->streams = book_.Update(findings.plan, failures, NowMs());
+  next->streams =
+      book_.Update(findings.plan, failures, NowMs(), coverage_.Update(findings.plan, findings.counts_age_ms));
   next->problems = findings.plan.problems;
   for (const auto* errors : {&findings.sources.problems, &findings.problems}) {
     for (const Error& problem : *errors)

@@ -25,7 +25,8 @@ struct Findings {
   std::map<std::string, Error> unreachable;  ///< Running nodes that do not answer.
   std::map<std::string, std::string> addresses;
   std::vector<std::string> drained_nodes;
-  std::vector<Error> problems;  ///< Of files that are not policies.
+  std::vector<Error> problems;     ///< Of files that are not policies.
+  std::int64_t counts_age_ms = 0;  ///< How old the counts of the topology may be.
 };
 
 class Board {
@@ -56,6 +57,7 @@ class Board {
 
   Journal& journal_;
   ConditionBook book_;
+  CoverageBook coverage_;
   Facts told_;
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<const Snapshot>();

@@ -25,6 +25,7 @@ std::optional<ClusterEvent> ParseClusterEvent(std::string_view routing_key, cons
   event.vhost = Text(headers, "vhost");
   event.name = Text(headers, "name");
   event.component = Text(headers, "component");
+  if (event.kind.starts_with("permission.")) event.user = Text(headers, "user");
   if (event.kind.starts_with("exchange.")) {
     event.type = Text(headers, "type");
     event.durable = Truth(headers, "durable");

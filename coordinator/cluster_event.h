@@ -24,6 +24,7 @@ struct ClusterEvent {
   std::string kind;                                             ///< "exchange.created", "binding.deleted", …
   std::string vhost;                                            ///< Empty where the event has none.
   std::string name;                                             ///< Of the exchange, queue, parameter, policy …
+  std::string user;                                             ///< Of a permission.
   std::string type;                                             ///< Of an exchange.
   bool durable = false, auto_delete = false, internal = false;  ///< Of an exchange.
   std::string component;                                        ///< Of a parameter; "global" for global ones.

@@ -35,7 +35,8 @@ std::string Summary(const StreamOutcome& outcome) {
 
 bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue) {
   return std::any_of(outcome.actions.begin(), outcome.actions.end(), [&](const ActionOutcome& action) {
-    return action.kind == kind && action.queue == queue && action.attempted && action.result;
+    return action.kind == kind && action.exchange == outcome.exchange && action.queue == queue && action.attempted &&
+           action.result;
   });
 }
 

@@ -19,6 +19,7 @@ Plan Without(Plan plan, const Lines& failed);
 
 /// "declare-shard 6, bind-shard 6": what was done; empty: nothing.
 std::string Summary(const StreamOutcome& outcome);
+/// About a binding of the stream's exchange itself: those between shards say nothing of the ring.
 bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue);
 
 /// What the plan's shards wait for that are being drained.

@@ -22,13 +22,16 @@ void EventDesk::OnEvent(const ClusterEvent& event) {
   }
   if (event.kind == "binding.deleted") NoteUnbinding(event);
   if (basis && !Concerns(*basis, event)) return;
-  if (basis && event.kind == "exchange.created") ShardAtOnce(*basis, event);
+  if (event.kind == "exchange.created" && !IsReservedExchange(event.name)) {
+    applier_.NoteDeclared();
+    if (basis) ShardAtOnce(*basis, event);
+  }
   waker_.Event();
 }
 
 void EventDesk::NoteUnbinding(const ClusterEvent& event) {
-  if (!event.to_queue || !IsShardName(event.destination)) return;
-  Unbound unbound{event.vhost, event.source, event.destination, event.routing_key};
+  if (!IsShardName(event.destination)) return;
+  Unbound unbound{event.vhost, {event.source, event.to_queue}, event.destination, event.routing_key};
   const std::lock_guard lock(mutex_);
   const auto now = Clock::now();
   const auto [first, last] = expected_.equal_range(unbound);
@@ -61,8 +64,9 @@ void EventDesk::ExpectUnbindings(const Plan& plan) {
   std::erase_if(expected_, [&](const auto& entry) { return entry.second < now; });
   for (const StreamPlan& stream : plan.streams) {
     for (const Action& action : stream.actions) {
-      if (action.kind != ActionKind::kUnbindShard) continue;
-      expected_.emplace(Unbound{action.vhost, action.exchange, action.queue, action.routing_key}, now + kExpectFor);
+      if (action.kind != ActionKind::kUnbindShard && action.kind != ActionKind::kUnbindExchange) continue;
+      const BindingSource source{action.exchange, action.kind == ActionKind::kUnbindShard};
+      expected_.emplace(Unbound{action.vhost, source, action.queue, action.routing_key}, now + kExpectFor);
     }
   }
 }

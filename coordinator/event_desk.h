@@ -21,7 +21,9 @@ namespace warren::coordinator {
 class EventDesk {
  public:
   struct Unbound {
-    std::string vhost, source, queue, routing_key;
+    std::string vhost;
+    BindingSource source;
+    std::string queue, routing_key;
     auto operator<=>(const Unbound&) const = default;
   };
 

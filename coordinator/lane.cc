@@ -11,11 +11,24 @@ bool Pipelined(ActionKind kind) { return kind != ActionKind::kDeleteShard; }
 /// Something goes: if it is not there, that is as good as taken away; and it may be wanted again by now, so it is never
 /// done on old knowledge of who leads.
 bool TakesAway(ActionKind kind) {
-  return kind == ActionKind::kUnbindShard || kind == ActionKind::kUnmarkDraining || kind == ActionKind::kDeleteShard;
+  return kind == ActionKind::kUnbindShard || kind == ActionKind::kUnbindExchange ||
+         kind == ActionKind::kUnmarkDraining || kind == ActionKind::kDeleteShard ||
+         kind == ActionKind::kDeleteShardExchange;
 }
 
 /// Whether the failure of one says nothing of the next.
-bool Independent(ActionKind kind) { return kind == ActionKind::kDeclareShard || kind == ActionKind::kDeleteShard; }
+bool Independent(ActionKind kind) {
+  return kind == ActionKind::kDeclareShard || kind == ActionKind::kDeleteShard ||
+         kind == ActionKind::kDeleteShardExchange;
+}
+
+amqp::ExchangeDeclare DeclarationOfExchange(const Action& action) {
+  const Exchange wanted = ShardExchange(action.vhost, action.exchange);
+  amqp::ExchangeDeclare exchange{.name = wanted.name, .type = wanted.type, .durable = true};
+  exchange.internal = wanted.internal;
+  exchange.arguments = amqp::Table::FromJson(wanted.arguments);
+  return exchange;
+}
 
 amqp::QueueDeclare Declaration(const Action& action) {
   amqp::QueueDeclare queue;
@@ -104,10 +117,22 @@ void Lane::Issue(const Action& action, Done done) {
       return channel_->DeclareExchange({.name = action.exchange, .type = "headers", .durable = true}, std::move(done));
     case ActionKind::kDeclareDrainExchange:
       return channel_->DeclareExchange({.name = action.exchange, .type = "direct", .durable = true}, std::move(done));
+    case ActionKind::kDeclareShardExchange:
+      return channel_->DeclareExchange(DeclarationOfExchange(action), std::move(done));
     case ActionKind::kDeclareShard:
       return channel_->DeclareQueue(Declaration(action), Plain<amqp::QueueDeclared>(std::move(done)));
     case ActionKind::kMarkDraining:
       return channel_->BindQueue(action.queue, kDrainExchange, action.routing_key, {}, std::move(done));
+    case ActionKind::kBindExchange:
+      return channel_->BindExchange(action.queue, action.exchange, action.routing_key, {}, std::move(done));
+    case ActionKind::kUnbindExchange:
+      if (!action.arguments.empty()) {
+        channel_->UnbindExchange(action.queue, action.exchange, action.routing_key,
+                                 amqp::Table::FromJsonNarrow(action.arguments), [](const Result<void>&) {});
+      }
+      return channel_->UnbindExchange(action.queue, action.exchange, action.routing_key,
+                                      amqp::Table::FromJson(action.arguments), std::move(done));
+    case ActionKind::kDeleteShardExchange: return channel_->DeleteExchange(action.exchange, true, std::move(done));
     case ActionKind::kUnbindShard:
       // The API does not tell how the client wrote its integers, and the broker takes what is not there as done.
       if (!action.arguments.empty()) {

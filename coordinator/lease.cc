@@ -23,13 +23,8 @@ constexpr milliseconds kFresh{kLinkHeartbeat};                  // An answer to 
 constexpr milliseconds kFirstPause{250}, kLongestPause{8'000};  // Between two calls that are refused.
 constexpr milliseconds kAlonePause{60'000};                     // Somebody may have given the permission.
 
-/// No permission on the queue, or in the vhost, or the vhost is not there: another try changes nothing. That there are
-/// too many connections (which the broker says with the same code) passes.
-bool IsRefusal(const Error& error) {
-  if (error.message.find("connection limit") != std::string::npos) return false;
-  return error.code == ErrorCode::kForbidden || error.code == ErrorCode::kUnauthorized ||
-         error.code == ErrorCode::kNotFound;
-}
+/// No permission on the queue, or in the vhost, or the vhost is not there: another try changes nothing.
+bool IsRefusal(const Error& error) { return IsDenied(error) || error.code == ErrorCode::kNotFound; }
 
 std::string WhyAlone(const Error& error) {
   return "queue warren.lease in vhost '/', by which several coordinators agree who leads, cannot be declared (" +

@@ -1,4 +1,5 @@
 // warren-coordinator: the control plane daemon. Options, then the parts, then it runs until a signal.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -175,7 +176,8 @@ int RunDaemon(const Parsed& parsed, const management::ClientOptions& management,
   const auto editor = EditorOfBroker(management, [&reconciler] { reconciler.Trigger(); });
   const auto context = [&reconciler, &editor] {
     return ApiContext{
-        .view = {reconciler.snapshot(), NowMs(), reconciler.events(), &reconciler.journal(), reconciler.lease()},
+        .view = {reconciler.snapshot(), NowMs(), reconciler.events(), &reconciler.journal(), reconciler.lease(),
+                 reconciler.assignments()},
         .interval = reconciler.interval(),
         .trigger = [&reconciler] { reconciler.Trigger(); },
         .set_drain = [&reconciler](const std::string& node, bool drain) { return reconciler.SetDrain(node, drain); },
@@ -192,7 +194,16 @@ int RunDaemon(const Parsed& parsed, const management::ClientOptions& management,
   return RunUntilSignal(reconciler);
 }
 
+/// Each look makes and drops tens of megabytes on several threads; an allocator with an arena for each of them keeps
+/// the most that each ever used. With 6,000 shards: 66 MiB resident instead of 96.
+void KeepMemoryTogether() {
+#ifdef M_ARENA_MAX
+  mallopt(M_ARENA_MAX, 2);
+#endif
+}
+
 int Main(int argc, char** argv) {
+  KeepMemoryTogether();
   const auto [parsed, exit_code] = program::ParseOrExplain(Options(), argc, argv);
   if (!parsed) return exit_code;
   program::ConfigureLogging(*parsed);

@@ -4,14 +4,17 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 
-#include "coordinator/lease_queue.h"
-
 namespace warren::coordinator {
 namespace {
 
 constexpr std::chrono::seconds kHandshakeTimeout{3};  // A node that hangs must not hold up the way to the next one.
 
 }  // namespace
+
+bool IsDenied(const Error& error) {
+  if (error.message.find("connection limit") != std::string::npos) return false;
+  return error.code == ErrorCode::kForbidden || error.code == ErrorCode::kUnauthorized;
+}
 
 class NodeLink::Impl : public std::enable_shared_from_this<Impl> {
  public:
@@ -54,8 +57,9 @@ class NodeLink::Impl : public std::enable_shared_from_this<Impl> {
     amqp::LinkOptions options;
     options.endpoints = endpoints_;
     options.connection.credentials = options_.credentials;
-    options.connection.vhost = kLeaseVhost;
+    options.connection.vhost = options_.vhost;
     options.connection.name = options_.name;
+    options.connection.max_message_bytes = options_.max_message_bytes;
     options.connection.tls_ca_file = options_.tls_ca_file;
     options.connection.heartbeat = kLinkHeartbeat;
     options.connection.handshake_timeout = kHandshakeTimeout;

@@ -1,5 +1,6 @@
-// NodeLink: one connection to vhost "/" of any running node, for what the coordinator needs one of: events, the
-// lease. It stays with its node while that is one of the running ones, and goes on to another when it is not.
+// NodeLink: one connection to a vhost of any running node, for what the coordinator needs one of: events, the lease,
+// what consumers say. It stays with its node while that is one of the running ones, and goes on to another when it is
+// not.
 //
 // Threads: all calls and callbacks on the executor, which runs one handler at a time.
 #pragma once
@@ -15,11 +16,17 @@ namespace warren::coordinator {
 /// How often either side shows that it lives; twice that without a sign is the end of the connection.
 inline constexpr std::chrono::seconds kLinkHeartbeat{5};
 
+/// The broker denies it to the user: another try changes nothing. That there are too many connections, which it says
+/// with the same code, passes.
+bool IsDenied(const Error& error);
+
 struct NodeLinkOptions {
   amqp::Credentials credentials;
   std::string tls_ca_file;
   std::string name;  ///< As the broker shows it.
   std::chrono::milliseconds longest_pause{5'000};
+  std::string vhost = "/";
+  std::size_t max_message_bytes = amqp::kMaxMessageBytes;
 };
 
 class NodeLink {

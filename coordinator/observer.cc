@@ -6,6 +6,11 @@
 #include "coordinator/sources.h"
 
 namespace warren::coordinator {
+namespace {
+
+constexpr std::int64_t kCacheFactor = 5;  // See Topology::took_ms.
+
+}  // namespace
 
 std::optional<Plan> Observer::Look(Board::Failures& failures, EventSource* events) {
   auto problems = ReadPasswords();
@@ -40,10 +45,13 @@ std::optional<Plan> Observer::Look(Board::Failures& failures, EventSource* event
   }
   std::erase_if(failures, [&](const auto& entry) { return !busy.contains({entry.first.first, entry.first.second}); });
   std::map<std::string, std::string> addresses;
-  TellOfNodes(basis->topology, events, addresses);
+  auto running = TellOfNodes(basis->topology, events, addresses);
+  const auto assignments = assignments_.view();
+  sources.notices.insert(sources.notices.end(), assignments->notices.begin(), assignments->notices.end());
   board_.Publish({basis->topology, plan, std::move(sources), std::move(unreachable), std::move(addresses),
-                  basis->catalog.drained_nodes(), std::move(problems)},
+                  basis->catalog.drained_nodes(), std::move(problems), CountsAgeMs(basis->topology)},
                  failures);
+  assignments_.SetCluster(board_.snapshot(), std::move(running));
   desk_.SetBasis(std::move(basis));
   return plan;
 }
@@ -55,6 +63,10 @@ void Observer::Forget() {
 
 void Observer::NoteRebound(const std::string& vhost, const std::string& queue) {
   history_.NoteRebound(vhost, queue, NowMs());
+}
+
+std::int64_t Observer::CountsAgeMs(const Topology& topology) const {
+  return options_.statistics_interval.count() + kCacheFactor * topology.took_ms;
 }
 
 /// A file that went wrong leaves the passwords as they were.
@@ -76,8 +88,8 @@ PlanLimits Observer::Limits(const std::map<std::string, Error>& unreachable) con
   return limits;
 }
 
-void Observer::TellOfNodes(const Topology& topology, EventSource* events,
-                           std::map<std::string, std::string>& addresses) const {
+std::vector<amqp::Endpoint> Observer::TellOfNodes(const Topology& topology, EventSource* events,
+                                                  std::map<std::string, std::string>& addresses) const {
   std::vector<amqp::Endpoint> running;
   for (const Node& node : topology.nodes) {
     const auto endpoint = NodeEndpoint(node, options_.pool.node_addresses, options_.pool.tls);
@@ -86,7 +98,8 @@ void Observer::TellOfNodes(const Topology& topology, EventSource* events,
     if (node.running) running.push_back(*endpoint);
   }
   lease_.SetEndpoints(running);
-  if (events != nullptr) events->SetEndpoints(std::move(running));
+  if (events != nullptr) events->SetEndpoints(running);
+  return running;
 }
 
 }  // namespace warren::coordinator

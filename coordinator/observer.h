@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "coordinator/assign_desk.h"
 #include "coordinator/board.h"
 #include "coordinator/credentials_file.h"
 #include "coordinator/event_desk.h"
@@ -21,13 +22,15 @@ namespace warren::coordinator {
 
 class Observer {
  public:
-  Observer(const ReconcilerOptions& options, NodePool& pool, Waker& waker, Board& board, EventDesk& desk, Lease& lease)
+  Observer(const ReconcilerOptions& options, NodePool& pool, Waker& waker, Board& board, EventDesk& desk, Lease& lease,
+           AssignDesk& assignments)
       : options_(options),
         pool_(pool),
         waker_(waker),
         board_(board),
         desk_(desk),
         lease_(lease),
+        assignments_(assignments),
         client_(options.management),
         credentials_(options.credentials_file),
         files_(options.policies_dir) {}
@@ -47,7 +50,10 @@ class Observer {
  private:
   PlanLimits Limits(const std::map<std::string, Error>& unreachable) const;
   std::vector<Error> ReadPasswords();
-  void TellOfNodes(const Topology& topology, EventSource* events, std::map<std::string, std::string>& addresses) const;
+  std::int64_t CountsAgeMs(const Topology& topology) const;
+  /// The addresses of the nodes that run; of all nodes, by name, in `addresses`.
+  std::vector<amqp::Endpoint> TellOfNodes(const Topology& topology, EventSource* events,
+                                          std::map<std::string, std::string>& addresses) const;
 
   const ReconcilerOptions& options_;
   NodePool& pool_;
@@ -55,6 +61,7 @@ class Observer {
   Board& board_;
   EventDesk& desk_;
   Lease& lease_;
+  AssignDesk& assignments_;
   management::Client client_;
   CredentialsFile credentials_;
   FileSources files_;

@@ -16,7 +16,9 @@ bool IsStream(const PlanBasis& basis, const std::string& vhost, const std::strin
 }
 
 /// The part of the cluster that one exchange, new and bound to nothing yet, is planned with.
-Topology AroundNew(const Topology& topology, const Exchange& exchange, NameStyle style) {
+/// `stable`: its shards' own exchanges are taken as not there. What is known of those of an exchange that had this name
+/// may be on its way out, and to declare and bind what is there does no harm.
+Topology AroundNew(const Topology& topology, const Exchange& exchange, NameStyle style, bool stable) {
   Topology around;
   around.observed_at_ms = topology.observed_at_ms;
   around.cluster_name = topology.cluster_name;
@@ -26,18 +28,23 @@ Topology AroundNew(const Topology& topology, const Exchange& exchange, NameStyle
   around.parameters = topology.parameters;
   around.policies = topology.policies;
   around.exchanges = {exchange};
-  for (const Exchange& own : topology.exchanges) {
-    if (own.vhost == exchange.vhost && own.name.starts_with(kOwnExchanges)) around.exchanges.push_back(own);
-  }
   const std::string prefix = ShardNamePrefix(exchange.name, style);
-  std::set<std::string_view> queues;
+  std::set<std::string_view> queues;  // And exchanges that are named so.
+  for (const Exchange& own : topology.exchanges) {
+    const bool of_shard = own.name.starts_with(prefix);
+    if (own.vhost != exchange.vhost || !(of_shard || own.name.starts_with(kOwnExchanges))) continue;
+    if (of_shard && stable && IsShardExchange(own)) continue;
+    around.exchanges.push_back(own);
+    if (of_shard) queues.insert(own.name);
+  }
   for (const Queue& queue : topology.queues) {
     if (queue.vhost != exchange.vhost || !queue.name.starts_with(prefix)) continue;
     around.queues.push_back(queue);
     queues.insert(queue.name);
   }
   for (const Binding& binding : topology.bindings) {
-    const bool of_before = binding.source == exchange.name;  // Of an exchange that had this name.
+    // Of an exchange that had this name, or of its shards'.
+    const bool of_before = binding.source == exchange.name || (stable && binding.source.starts_with(prefix));
     if (!queues.empty() && binding.vhost == exchange.vhost && !of_before && queues.contains(binding.destination))
       around.bindings.push_back(binding);
   }
@@ -47,7 +54,8 @@ Topology AroundNew(const Topology& topology, const Exchange& exchange, NameStyle
 bool OnlyAdds(const StreamPlan& plan) {
   return std::all_of(plan.actions.begin(), plan.actions.end(), [](const Action& action) {
     return action.kind == ActionKind::kDeclareDeadLetterExchange || action.kind == ActionKind::kDeclareShard ||
-           action.kind == ActionKind::kBindShard || action.kind == ActionKind::kUnmarkDraining;
+           action.kind == ActionKind::kBindShard || action.kind == ActionKind::kUnmarkDraining ||
+           action.kind == ActionKind::kDeclareShardExchange || action.kind == ActionKind::kBindExchange;
   });
 }
 
@@ -56,9 +64,9 @@ bool OnlyAdds(const StreamPlan& plan) {
 bool Concerns(const PlanBasis& basis, const ClusterEvent& event) {
   const std::string_view kind = event.kind;
   if (kind.starts_with("queue.")) return IsShardName(event.name);
-  if (kind.starts_with("exchange.")) return IsStream(basis, event.vhost, event.name);
-  if (kind.starts_with("binding."))
-    return (event.to_queue && IsShardName(event.destination)) || IsStream(basis, event.vhost, event.source);
+  if (kind.starts_with("exchange."))
+    return IsShardName(event.name) || !ShardOfAlternate(event.name).empty() || IsStream(basis, event.vhost, event.name);
+  if (kind.starts_with("binding.")) return IsShardName(event.destination) || IsStream(basis, event.vhost, event.source);
   if (kind.starts_with("parameter.")) return event.component == "global" && policies::IsOurParameter(event.name);
   // Users come and go where an external service knows them: their connections are no news.
   return !kind.starts_with("user.") || kind == "user.created" || kind == "user.deleted";
@@ -74,7 +82,10 @@ std::optional<StreamPlan> PlanNewExchange(const PlanBasis& basis, const ClusterE
   exchange.durable = created.durable;
   exchange.auto_delete = created.auto_delete;
   exchange.internal = created.internal;
-  Plan plan = MakePlan(basis.catalog, AroundNew(basis.topology, exchange, resolution->spec->names), basis.limits);
+  Plan plan = MakePlan(
+      basis.catalog,
+      AroundNew(basis.topology, exchange, resolution->spec->names, resolution->spec->placement == Placement::kStable),
+      basis.limits);
   for (StreamPlan& stream : plan.streams) {
     if (stream.vhost != created.vhost || stream.exchange != created.name) continue;
     if (stream.actions.empty() || !OnlyAdds(stream)) return std::nullopt;

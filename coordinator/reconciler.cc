@@ -50,7 +50,10 @@ std::string_view Name(RunOutcome outcome) {
 class Reconciler::Impl {
  public:
   explicit Impl(ReconcilerOptions options) : options_(std::move(options)) {}
-  ~Impl() { pool_.Stop(); }  // Nothing calls in from its thread any more.
+  ~Impl() {
+    pool_.Stop();  // Nothing calls in from its thread any more.
+    assignments_.Stop();
+  }
 
   RunReport ConvergeOnce();
   void Run();
@@ -89,6 +92,10 @@ class Reconciler::Impl {
                [this](const LeaseStatus& status) { OnLease(status); }};
   LeaseStatus told_;           ///< As the log has it; the pool's thread.
   std::uint64_t in_term_ = 0;  ///< The lead under which the history was gathered.
+  AssignDesk assignments_{
+      {options_.pool.credentials, options_.pool.tls_ca_file, options_.management, options_.statistics_interval},
+      lease_,
+      journal_};
   Applier applier_{pool_,
                    [this](const StreamOutcome& outcome) {
                      Tell(outcome);
@@ -100,7 +107,7 @@ class Reconciler::Impl {
                       {options_.pool.credentials, options_.pool.tls_ca_file,
                        std::clamp(options_.interval, kShortestCheck, kLongestCheck)},
                       Ears()};
-  Observer observer_{options_, pool_, waker_, board_, desk_, lease_};
+  Observer observer_{options_, pool_, waker_, board_, desk_, lease_, assignments_};
 };
 
 PoolOptions Reconciler::Impl::WatchedPool() {
@@ -121,6 +128,7 @@ EventHandlers Reconciler::Impl::Ears() {
   return {.on_event =
               [this](const ClusterEvent& event) {
                 lease_.OnEvent(event);
+                assignments_.OnEvent(event);
                 desk_.OnEvent(event);
               },
           .on_status =
@@ -134,6 +142,7 @@ EventHandlers Reconciler::Impl::Ears() {
 }
 
 void Reconciler::Impl::OnLease(const LeaseStatus& status) {
+  assignments_.OnLease();
   if (status.role == told_.role && status.leader == told_.leader) return;
   waker_.Notify();
   // Who leads is often known a moment after that it is somebody else.
@@ -185,8 +194,10 @@ void Reconciler::Impl::Tell(const StreamOutcome& outcome, bool news) {
 
 void Reconciler::Impl::NoteRebounds(const StreamOutcome& outcome) {
   for (const ActionOutcome& action : outcome.actions) {
-    if (action.kind == ActionKind::kBindShard && Did(outcome, ActionKind::kBindShard, action.queue) &&
-        Did(outcome, ActionKind::kUnbindShard, action.queue))
+    const bool bound = action.kind == ActionKind::kBindShard || action.kind == ActionKind::kBindExchange;
+    if (bound && action.exchange == outcome.exchange && Did(outcome, action.kind, action.queue) &&
+        Did(outcome, action.kind == ActionKind::kBindShard ? ActionKind::kUnbindShard : ActionKind::kUnbindExchange,
+            action.queue))
       observer_.NoteRebound(outcome.vhost, action.queue);
   }
 }
@@ -293,6 +304,7 @@ RunReport Reconciler::Impl::ConvergeOnce() {
 }
 
 void Reconciler::Impl::Run() {
+  assignments_.Start();
   while (!waker_.stopped()) {
     (void)Converge(&events_);
     waker_.SleepUntil(Clock::now() + UntilNextLook());
@@ -331,6 +343,7 @@ Result<void> Reconciler::SetDrain(const std::string& node, bool drain) { return 
 std::shared_ptr<const Snapshot> Reconciler::snapshot() const { return impl_->board_.snapshot(); }
 EventStatus Reconciler::events() const { return impl_->events_.status(); }
 LeaseStatus Reconciler::lease() const { return impl_->lease_.status(); }
+std::shared_ptr<const AssignmentView> Reconciler::assignments() const { return impl_->assignments_.view(); }
 const Journal& Reconciler::journal() const { return impl_->journal_; }
 std::size_t Reconciler::amqp_connections() const { return impl_->pool_.open_connections(); }
 milliseconds Reconciler::interval() const { return impl_->options_.interval; }

@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "coordinator/assignment_view.h"
 #include "coordinator/events.h"
 #include "coordinator/journal.h"
 #include "coordinator/lease.h"
@@ -78,6 +79,7 @@ class Reconciler {
   std::shared_ptr<const Snapshot> snapshot() const;  ///< Never null.
   EventStatus events() const;
   LeaseStatus lease() const;
+  std::shared_ptr<const AssignmentView> assignments() const;  ///< Never null.
   const Journal& journal() const;
   std::size_t amqp_connections() const;
   std::chrono::milliseconds interval() const;

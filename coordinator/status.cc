@@ -5,6 +5,7 @@ namespace warren::coordinator {
 
 std::string_view StreamStatus::state() const {
   const std::string_view planned = plan.state();
+  if (left_out && planned == "ready") return "degraded";
   return failed && planned != "not-ready" ? std::string_view("degraded") : planned;
 }
 
@@ -20,15 +21,21 @@ Condition FailureCondition(const Error& error) {
 
 std::vector<StreamStatus> ConditionBook::Update(const Plan& plan,
                                                 const std::map<std::pair<std::string, std::string>, Error>& failures,
-                                                std::int64_t now_ms) {
+                                                std::int64_t now_ms, const Uncovered& uncovered) {
   std::map<Key, std::int64_t> since;
   std::vector<StreamStatus> statuses;
   for (const StreamPlan& stream : plan.streams) {
-    StreamStatus status{stream, {}, false};
+    StreamStatus status{stream, {}, false, {}, false};
     auto conditions = stream.conditions;
     if (const auto failure = failures.find({stream.vhost, stream.exchange}); failure != failures.end()) {
       status.failed = true;
       conditions.push_back(FailureCondition(failure->second));
+    }
+    if (const auto found = uncovered.find({stream.vhost, stream.exchange}); found != uncovered.end()) {
+      status.uncovered = found->second;
+      const auto condition = CoverageCondition(stream, found->second);
+      status.left_out = condition && condition->type == ConditionType::kDegraded;
+      if (condition) conditions.push_back(*condition);
     }
     for (Condition& condition : conditions) {
       const Key key{stream.vhost, stream.exchange, condition.type, condition.reason};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "coordinator/apply.h"
+#include "coordinator/coverage.h"
 #include "policies/parameter.h"
 #include "shardmgr/model/topology.h"
 #include "shardmgr/plan/plan.h"
@@ -23,11 +24,14 @@ struct TimedCondition {
 
 struct StreamStatus {
   StreamPlan plan;
-  std::vector<TimedCondition> conditions;  ///< The plan's, and what the last apply met.
-  bool failed = false;                     ///< The last apply of this stream failed.
+  std::vector<TimedCondition> conditions;      ///< The plan's, and what the last apply met.
+  bool failed = false;                         ///< The last apply of this stream failed.
+  std::vector<UncoveredShard> uncovered = {};  ///< Shards that nobody consumes.
+  bool left_out = false;                       ///< Some of them although others are consumed, or messages wait.
 
   bool ready() const { return plan.ready() && !failed; }
-  std::string_view state() const;  ///< As StreamPlan::state(); "degraded" at best when an apply failed.
+  std::string_view state()
+      const;  ///< As StreamPlan::state(); "degraded" at best when an apply failed or a shard is left out.
 };
 
 struct NodeStatus {
@@ -56,10 +60,12 @@ struct Snapshot {
 /// Remembers since when each condition holds.
 class ConditionBook {
  public:
+  using Uncovered = std::map<StreamName, std::vector<UncoveredShard>>;
+
   /// Statuses for a plan; `failures` are the streams whose last apply failed, by (vhost, exchange).
   std::vector<StreamStatus> Update(const Plan& plan,
                                    const std::map<std::pair<std::string, std::string>, Error>& failures,
-                                   std::int64_t now_ms);
+                                   std::int64_t now_ms, const Uncovered& uncovered = {});
 
  private:
   using Key = std::tuple<std::string, std::string, ConditionType, std::string>;

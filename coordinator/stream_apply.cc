@@ -26,7 +26,7 @@ StreamApply::StreamApply(NodePool& pool, Permit permit, const StreamPlan& plan, 
   outcome_.vhost = plan.vhost;
   outcome_.exchange = plan.exchange;
   for (const Action& action : actions_) {
-    outcome_.actions.push_back({action.kind, action.queue, action.ToString(), false, {}});
+    outcome_.actions.push_back({action.kind, action.exchange, action.queue, action.ToString(), false, {}});
   }
 }
 

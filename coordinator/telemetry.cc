@@ -19,12 +19,16 @@ constexpr ShardState kShardStates[] = {
     ShardState::kRetained, ShardState::kDown,     ShardState::kMisplaced, ShardState::kOrphaned, ShardState::kConflict};
 constexpr ActionKind kActionKinds[] = {ActionKind::kDeclareDeadLetterExchange,
                                        ActionKind::kDeclareDrainExchange,
+                                       ActionKind::kDeclareShardExchange,
                                        ActionKind::kDeclareShard,
                                        ActionKind::kMarkDraining,
+                                       ActionKind::kUnbindExchange,
                                        ActionKind::kUnbindShard,
                                        ActionKind::kBindShard,
+                                       ActionKind::kBindExchange,
                                        ActionKind::kUnmarkDraining,
-                                       ActionKind::kDeleteShard};
+                                       ActionKind::kDeleteShard,
+                                       ActionKind::kDeleteShardExchange};
 
 MetricFamily Family(const char* name, const char* help) { return {name, help, MetricType::Gauge, {}}; }
 
@@ -52,8 +56,11 @@ std::vector<MetricFamily> StreamFamilies(const Snapshot& snapshot) {
   auto shards = Family("warren_shards", "Shards of a stream by state.");
   std::map<std::string_view, int> by_state{
       {"ready", 0}, {"progressing", 0}, {"degraded", 0}, {"not-ready", 0}, {"orphaned", 0}};
+  auto uncovered = Family("warren_shards_uncovered", "Shards of a stream that nobody consumes.");
   for (const StreamStatus& stream : snapshot.streams) {
     ++by_state[stream.state()];
+    Add(uncovered, {{"vhost", stream.plan.vhost}, {"exchange", stream.plan.exchange}},
+        static_cast<double>(stream.uncovered.size()));
     std::map<ShardState, int> counts;
     for (const Shard& shard : stream.plan.shards) ++counts[shard.state];
     for (const ShardState state : kShardStates) {
@@ -63,7 +70,7 @@ std::vector<MetricFamily> StreamFamilies(const Snapshot& snapshot) {
     }
   }
   for (const auto& [state, count] : by_state) Add(streams, {{"state", std::string(state)}}, count);
-  return {streams, shards};
+  return {streams, shards, uncovered};
 }
 
 std::vector<MetricFamily> ShardFamilies(const Snapshot& snapshot) {
@@ -90,6 +97,17 @@ std::vector<MetricFamily> ShardFamilies(const Snapshot& snapshot) {
     }
   }
   return {ready, unacked, consumers, published, delivered};
+}
+
+/// Of every stream, so that one whose consumers are all gone shows.
+MetricFamily ConsumersFamily(const Snapshot& snapshot, const AssignmentView& assignments) {
+  auto consumers = Family("warren_consumers", "Consumers of a stream that take part in assignments.");
+  for (const StreamStatus& stream : snapshot.streams) {
+    const auto found = assignments.per_stream.find({stream.plan.vhost, stream.plan.exchange});
+    Add(consumers, {{"vhost", stream.plan.vhost}, {"exchange", stream.plan.exchange}},
+        found == assignments.per_stream.end() ? 0 : static_cast<double>(found->second));
+  }
+  return consumers;
 }
 
 /// Messages of shards that drain, and since when the oldest of them does, by stream.
@@ -120,7 +138,9 @@ class SnapshotCollector : public prometheus::Collectable {
   explicit SnapshotCollector(const Reconciler& reconciler) : reconciler_(reconciler) {}
 
   std::vector<MetricFamily> Collect() const override {
-    auto families = CollectSnapshot(*reconciler_.snapshot(), NowMs());
+    const auto snapshot = reconciler_.snapshot();
+    auto families = CollectSnapshot(*snapshot, NowMs());
+    families.push_back(ConsumersFamily(*snapshot, *reconciler_.assignments()));
     auto connections = Family("warren_amqp_connections", "Open AMQP connections to nodes.");
     Add(connections, {}, static_cast<double>(reconciler_.amqp_connections()));
     families.push_back(std::move(connections));

@@ -35,6 +35,10 @@ class Page {
   json entries_ = json::array();
 };
 
+bool IsOf(const std::string& vhost, const std::string& exchange, const Query& query) {
+  return query.Takes("vhost", vhost) && query.Takes("exchange", exchange);
+}
+
 json Conditions(const StreamStatus& stream) {
   json list = json::array();
   for (const TimedCondition& timed : stream.conditions) {
@@ -88,8 +92,35 @@ json Problems(const Snapshot& snapshot) {
   return list;
 }
 
-bool IsOf(const StreamStatus& stream, const Query& query) {
-  return query.Takes("vhost", stream.plan.vhost) && query.Takes("exchange", stream.plan.exchange);
+json ConsumerJson(const AssignedConsumer& consumer) {
+  const bool told = consumer.assignment != nullptr;
+  return {{"vhost", consumer.stream.vhost},
+          {"exchange", consumer.stream.exchange},
+          {"instance", consumer.instance},
+          {"kind", consumer.kind},
+          {"node", consumer.node.empty() ? json(nullptr) : json(consumer.node)},
+          {"shards", told ? json(consumer.assignment->shards) : json::array()},
+          {"local", told ? consumer.assignment->local.size() : 0},
+          {"since", TimeJson(consumer.since_ms)},
+          {"last_seen", TimeJson(consumer.last_seen_ms)}};
+}
+
+/// Shards that nobody consumes, of the streams and on the node that were asked for.
+json Uncovered(const View& view, const Query& query) {
+  json list = json::array();
+  for (const StreamStatus& stream : view.snapshot->streams) {
+    if (!IsOf(stream.plan.vhost, stream.plan.exchange, query)) continue;
+    for (const UncoveredShard& shard : stream.uncovered) {
+      if (!query.Takes("node", shard.node)) continue;
+      list.push_back({{"vhost", stream.plan.vhost},
+                      {"exchange", stream.plan.exchange},
+                      {"queue", shard.queue},
+                      {"node", shard.node},
+                      {"since", TimeJson(shard.since_ms)},
+                      {"messages", shard.messages ? json(*shard.messages) : json(nullptr)}});
+    }
+  }
+  return list;
 }
 
 json Document(const View& view) { return {{"observation", Observation(view)}}; }
@@ -122,7 +153,8 @@ json Observation(const View& view) {
 json Streams(const View& view, const Query& query) {
   Page page(query);
   for (const StreamStatus& stream : view.snapshot->streams) {
-    if (IsOf(stream, query) && query.Takes("policy", stream.plan.policy) && query.Takes("state", stream.state()))
+    if (IsOf(stream.plan.vhost, stream.plan.exchange, query) && query.Takes("policy", stream.plan.policy) &&
+        query.Takes("state", stream.state()))
       page.Add([&] { return StreamJson(stream); });
   }
   json document = Document(view);
@@ -134,7 +166,7 @@ json Streams(const View& view, const Query& query) {
 json Shards(const View& view, const Query& query) {
   Page page(query);
   for (const StreamStatus& stream : view.snapshot->streams) {
-    if (!IsOf(stream, query)) continue;
+    if (!IsOf(stream.plan.vhost, stream.plan.exchange, query)) continue;
     for (const Shard& shard : stream.plan.shards) {
       if (query.Takes("node", shard.node) && query.Takes("state", Name(shard.state)))
         page.Add([&] { return ShardJson(stream, shard); });
@@ -155,12 +187,28 @@ json Nodes(const View& view, const Query& query) {
 json PlanDocument(const View& view, const Query& query) {
   Page page(query);
   for (const StreamStatus& stream : view.snapshot->streams) {
-    if (!IsOf(stream, query)) continue;
+    if (!IsOf(stream.plan.vhost, stream.plan.exchange, query)) continue;
     for (const Action& action : stream.plan.actions) page.Add([&] { return ToJson(action); });
   }
   json document = Document(view);
   document["problems"] = Problems(*view.snapshot);
   return std::move(page).Into(std::move(document), "actions");
+}
+
+json Assignments(const View& view, const Query& query) {
+  Page page(query);
+  json document = Document(view);
+  document["uncovered"] = Uncovered(view, query);
+  document["notices"] = json::array();
+  if (view.assignments) {
+    document["notices"] = view.assignments->notices;
+    for (const AssignedConsumer& consumer : view.assignments->consumers) {
+      if (!IsOf(consumer.stream.vhost, consumer.stream.exchange, query) || !query.Takes("node", consumer.node))
+        continue;
+      page.Add([&] { return ConsumerJson(consumer); });
+    }
+  }
+  return std::move(page).Into(std::move(document), "assignments");
 }
 
 json Parameters(const View& view, const Query& query, policies::ParameterKind kind, const char* list) {

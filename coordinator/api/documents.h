@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "coordinator/api/query.h"
+#include "coordinator/assignment_view.h"
 #include "coordinator/events.h"
 #include "coordinator/journal.h"
 #include "coordinator/lease.h"
@@ -23,6 +24,7 @@ struct View {
   EventStatus events = {};
   const Journal* journal = nullptr;  ///< Null: empty.
   LeaseStatus lease = {};
+  std::shared_ptr<const AssignmentView> assignments = {};  ///< Null: none.
 };
 
 /// Of what the cluster was when it was last observed, and how old that is; part of every document.
@@ -33,6 +35,8 @@ nlohmann::json Streams(const View& view, const Query& query);
 nlohmann::json Shards(const View& view, const Query& query);
 nlohmann::json Nodes(const View& view, const Query& query);
 nlohmann::json PlanDocument(const View& view, const Query& query);
+/// Consumers with what each is to consume, and the shards that nobody consumes.
+nlohmann::json Assignments(const View& view, const Query& query);
 nlohmann::json Parameters(const View& view, const Query& query, policies::ParameterKind kind, const char* list);
 /// The newest ones, oldest of them first; `limit` counts from the end.
 nlohmann::json Events(const View& view, const Query& query);

@@ -84,6 +84,7 @@ std::vector<Resource> MakeResources() {
   const Keys streams{"vhost", "exchange", "policy", "state", "limit", "offset"};
   const Keys shards{"vhost", "exchange", "node", "state", "limit", "offset"};
   const Keys plan{"vhost", "exchange", "limit", "offset"};
+  const Keys assignments{"vhost", "exchange", "node", "limit", "offset"};
   const Keys policies{"vhost", "limit", "offset"};
   const Keys events{"kind", "vhost", "exchange", "limit"};
   constexpr const char* kGet = "GET";
@@ -105,6 +106,8 @@ std::vector<Resource> MakeResources() {
        {{"POST", [](const Call& c) { return SetDrain(c.context, c.names[0], true); }},
         {"DELETE", [](const Call& c) { return SetDrain(c.context, c.names[0], false); }}}},
       {"/api/v1/plan", {{kGet, [](const Call& c) { return Ok(PlanDocument(c.context.view, c.query)); }, plan}}},
+      {"/api/v1/assignments",
+       {{kGet, [](const Call& c) { return Ok(Assignments(c.context.view, c.query)); }, assignments}}},
       {"/api/v1/definitions",
        {{kGet,
          [](const Call& c) {

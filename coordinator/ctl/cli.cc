@@ -66,10 +66,11 @@ void AddCommandOptions(program::OptionSet& options) {
                .kind = OptionKind::kHttpUrl,
                .placeholder = "URL",
                .default_value = "http://127.0.0.1:15680",
-               .help = "events, status: REST API of the coordinator; status asks it only when this is given."});
+               .help = "list_assignments, events, status: REST API of the coordinator; status asks it only when this "
+                       "is given."});
   options.Add({.name = "token-file",
                .placeholder = "FILE",
-               .help = "events, status: the token of the coordinator, where it asks for one."});
+               .help = "list_assignments, events, status: the token of the coordinator, where it asks for one."});
   options.Add({.name = "never-delete", .kind = OptionKind::kFlag, .help = "plan, apply: no queue is deleted."});
   options.Add({.name = "statistics-interval",
                .kind = OptionKind::kDuration,

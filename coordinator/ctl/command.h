@@ -106,8 +106,9 @@ Result<int> ListNodes(const Context& context);
 // plan.cc, apply.cc:
 Result<int> ShowPlan(const Context& context);
 Result<int> ApplyPlan(const Context& context);
-// status.cc, events.cc:
+// status.cc, assignments.cc, events.cc:
 Result<int> ShowStatus(const Context& context);
+Result<int> ListAssignments(const Context& context);
 Result<int> ListEvents(const Context& context);
 // remove.cc:
 Result<int> PurgeStream(const Context& context);

@@ -29,6 +29,9 @@ inline constexpr std::string_view kStatusHelp =
     "json: one object with observed_at_ms, source, error (why it is no newer, or null), streams and problems. csv: a\n"
     "row for each condition and, with the state problem, for each parameter that is wrong. Both warn on standard\n"
     "error.\n";
+inline constexpr std::string_view kListAssignmentsHelp =
+    "A consumer gets the shards of the node it is connected to (local), and a share of those on nodes without a\n"
+    "consumer. json and csv name them (queues). Shards that nobody consumes are told of on standard error.\n";
 inline constexpr std::string_view kEventsHelp =
     "What the coordinator heard and did, oldest first. It keeps the latest ones in memory, since its start.\n";
 inline constexpr std::string_view kPlanHelp =

@@ -91,7 +91,7 @@ Result<void> CheckDeletable(const Context& context, const World& world) {
                 Exchange(context));
   }
   const StreamPlan* stream = world.Find(context.vhost, context.arguments[0]);
-  if (stream != nullptr && !stream->shards.empty()) return {};
+  if (stream != nullptr && !(stream->shards.empty() && stream->actions.empty())) return {};
   return NoShards(context, world);
 }
 
@@ -111,7 +111,7 @@ class Deletion {
     if (auto allowed = CheckDeletable(context_, *world); !allowed) return tl::unexpected(allowed.error());
     while (true) {
       const StreamPlan* stream = world->Find(context_.vhost, context_.arguments[0]);
-      if (stream == nullptr || stream->shards.empty()) return Finished();
+      if (stream == nullptr || (stream->shards.empty() && stream->actions.empty())) return Finished();
       most_ = std::max(most_, stream->shards.size());
       if (OnlyDown(*stream)) return Unreachable(stream->shards.size());
       Plan plan;
@@ -130,8 +130,8 @@ class Deletion {
 
  private:
   static bool OnlyDown(const StreamPlan& stream) {
-    return std::all_of(stream.shards.begin(), stream.shards.end(),
-                       [](const Shard& shard) { return shard.state == ShardState::kDown; });
+    return stream.actions.empty() && std::all_of(stream.shards.begin(), stream.shards.end(),
+                                                 [](const Shard& shard) { return shard.state == ShardState::kDown; });
   }
 
   /// What there is to do now. Only what no later look can mend is an error.

@@ -47,7 +47,7 @@ class ApiTest : public ::testing::Test {
     return Send({.method = std::string(method), .path = std::string(path), .query = std::string(query)});
   }
   ApiResponse Send(const ApiRequest& request) {
-    return Route({.view = {std::make_shared<const Snapshot>(snapshot_), 3'000, events_, &journal_},
+    return Route({.view = {std::make_shared<const Snapshot>(snapshot_), 3'000, events_, &journal_, {}, assignments_},
                   .interval = std::chrono::seconds(5),
                   .trigger = [this] { ++triggered_; },
                   .set_drain =
@@ -71,6 +71,7 @@ class ApiTest : public ::testing::Test {
   Snapshot snapshot_;
   int triggered_ = 0;
   EventStatus events_;
+  std::shared_ptr<const AssignmentView> assignments_;
   Journal journal_;
   std::vector<std::pair<std::string, bool>> drains_;
   Result<void> drain_result_;

@@ -52,7 +52,7 @@ TEST_F(EventDeskTest, KeepsWhichBindingsOfShardsOthersDeleted) {
   desk_.OnEvent(Unbound("somebody's", "1"));
   const auto unbound = desk_.TakeUnbindings();
   ASSERT_EQ(unbound.size(), 1u);
-  EXPECT_EQ(unbound[0], (EventDesk::Unbound{"/", "web", queue_, "1"}));
+  EXPECT_EQ(unbound[0], (EventDesk::Unbound{"/", {"web"}, queue_, "1"}));
   EXPECT_TRUE(desk_.TakeUnbindings().empty());
 }
 

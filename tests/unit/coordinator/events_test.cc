@@ -152,6 +152,53 @@ TEST_F(PlanBasisTest, ANewExchangeThatAPolicyMatchesIsShardedOnEveryNode) {
   EXPECT_EQ(plan->actions.size(), 12u);
 }
 
+TEST_F(PlanBasisTest, WithStablePlacementItsPlacesAreBuiltAtOnce) {
+  basis_.catalog = policies::Catalog::Build(
+      {{"stream-definition.two", nlohmann::json{{"shards-per-node", 2}, {"placement", "stable"}}, "global parameter"},
+       {"stream-policy.%2F.two",
+        nlohmann::json{{"pattern", "^shard\\."}, {"definition", {{"stream-definition", "two"}}}}, "global parameter"}});
+  const auto plan = PlanNewExchange(basis_, Created("shard.new"));
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(Count(*plan, ActionKind::kDeclareShardExchange), 12);
+  EXPECT_EQ(Count(*plan, ActionKind::kBindShard), 6);
+  EXPECT_EQ(Count(*plan, ActionKind::kBindExchange), 12);
+}
+
+TEST_F(PlanBasisTest, PlacesThatAreKnownOfAnExchangeOfThatNameAreBuiltAgain) {
+  basis_.catalog = policies::Catalog::Build(
+      {{"stream-definition.one", nlohmann::json{{"placement", "stable"}}, "global parameter"},
+       {"stream-policy.%2F.one",
+        nlohmann::json{{"pattern", "^shard\\."}, {"definition", {{"stream-definition", "one"}}}}, "global parameter"}});
+  const auto fresh = PlanNewExchange(basis_, Created("shard.new"));
+  ASSERT_TRUE(fresh);
+  for (const Action& action : fresh->actions) {
+    if (action.kind == ActionKind::kDeclareShardExchange)
+      basis_.topology.exchanges.push_back(ShardExchange("/", action.exchange));
+    if (action.kind != ActionKind::kBindShard && action.kind != ActionKind::kBindExchange) continue;
+    Binding binding;
+    binding.vhost = "/";
+    binding.source = action.exchange;
+    binding.destination = action.queue;
+    binding.routing_key = action.routing_key;
+    binding.to_queue = action.kind == ActionKind::kBindShard;
+    basis_.topology.bindings.push_back(binding);
+  }
+  const auto again = PlanNewExchange(basis_, Created("shard.new"));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->actions.size(), fresh->actions.size()) << "what is known of them may be on its way out";
+}
+
+TEST_F(PlanBasisTest, EventsOfTheExchangesOfStablePlacementConcernTheCoordinator) {
+  const std::string shard = ShardName("shard.new", "a@h", 0);
+  EXPECT_TRUE(Concerns(basis_, Named("exchange.deleted", shard)));
+  EXPECT_TRUE(Concerns(basis_, Named("exchange.deleted", AlternateName(shard))));
+  ClusterEvent moved = Named("binding.deleted", "");
+  moved.source = AlternateName(ShardName("shard.new", "b@h", 0));
+  moved.destination = shard;
+  moved.to_queue = false;
+  EXPECT_TRUE(Concerns(basis_, moved));
+}
+
 TEST_F(PlanBasisTest, OtherExchangesAndThoseThatCannotBeShardedWaitForTheNextObservation) {
   EXPECT_FALSE(PlanNewExchange(basis_, Created("other")));
   EXPECT_FALSE(PlanNewExchange(basis_, Created("shard.direct", "direct")));
