@@ -40,6 +40,7 @@ void ConsumerCheck::Stop() {
     stop_ = true;
   }
   wake_.notify_one();
+  client_.Cancel();
   if (thread_.joinable()) thread_.join();
   watchdog_.cancel();
   round_.reset();
@@ -50,7 +51,9 @@ void ConsumerCheck::ListForEver() {
   bool warned = false;
   while (!stop_) {
     lock.unlock();
-    auto queues = client_.ListQueueBindingsFromExchange(vhost_, exchange_);
+    auto queues = client_.ListServingShards(vhost_, exchange_);
+    lock.lock();
+    if (stop_) return;
     if (queues) {
       warned = false;
       boost::asio::post(executor_, [this, list = std::move(*queues)]() mutable { Begin(std::move(list)); });
@@ -59,7 +62,6 @@ void ConsumerCheck::ListForEver() {
       program::Log(program::LogLevel::kWarning, "cannot tell whether workers are there; requests wait for one",
                    queues.error());
     }
-    lock.lock();
     wake_.wait_for(lock, kPeriod, [this] { return stop_; });
   }
 }

@@ -4,52 +4,10 @@
 #include <algorithm>
 #include <string>
 
+#include "shardmgr/program/metric_families.h"
+
 namespace warren::proxy {
-namespace {
-
-prometheus::ClientMetric Value(prometheus::MetricType type, double value) {
-  prometheus::ClientMetric metric;
-  if (type == prometheus::MetricType::Counter) {
-    metric.counter.value = value;
-  } else {
-    metric.gauge.value = value;
-  }
-  return metric;
-}
-
-class Families {
- public:
-  void Counter(const char* name, const char* help, double value) {
-    Family(prometheus::MetricType::Counter, name, help).push_back(Value(prometheus::MetricType::Counter, value));
-  }
-  void Gauge(const char* name, const char* help, double value) {
-    Family(prometheus::MetricType::Gauge, name, help).push_back(Value(prometheus::MetricType::Gauge, value));
-  }
-  /// A family with one label.
-  void Labelled(prometheus::MetricType type, const char* name, const char* help, const char* label,
-                std::initializer_list<std::pair<const char*, double>> values) {
-    auto& metrics = Family(type, name, help);
-    for (const auto& [text, value] : values) {
-      metrics.push_back(Value(type, value));
-      metrics.back().label.push_back({label, text});
-    }
-  }
-  /// Its metrics; good until the next family is added.
-  std::vector<prometheus::ClientMetric>& Family(prometheus::MetricType type, const char* name, const char* help) {
-    prometheus::MetricFamily family;
-    family.name = name;
-    family.help = help;
-    family.type = type;
-    families_.push_back(std::move(family));
-    return families_.back().metric;
-  }
-  std::vector<prometheus::MetricFamily> Take() { return std::move(families_); }
-
- private:
-  std::vector<prometheus::MetricFamily> families_;
-};
-
-}  // namespace
+using program::Families;
 
 ProxyCollector::ProxyCollector(std::string exchange, std::vector<std::shared_ptr<LaneStats>> lanes,
                                std::vector<std::shared_ptr<RequestMetrics>> requests, std::shared_ptr<Limits> limits,
@@ -101,7 +59,7 @@ std::vector<prometheus::MetricFamily> ProxyCollector::Collect() const {
                {{"connections", WARREN_SUM(accept_full)}, {"error", WARREN_SUM(accept_failed)}});
   auto& failures = out.Family(kCounter, "warren_proxy_failures_total", "Answers that the proxy made itself, by cause.");
   for (std::size_t i = 0; i < kCauses.size(); ++i) {
-    failures.push_back(Value(kCounter, WARREN_SUM(dispatcher.failures[i])));
+    failures.push_back(Families::Value(kCounter, WARREN_SUM(dispatcher.failures[i])));
     failures.back().label.push_back({"cause", kCauses[i].label});
   }
   const double late = WARREN_SUM(dispatcher.late_replies);

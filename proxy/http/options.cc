@@ -1,9 +1,7 @@
 // Options of warren-proxy; see the header.
 #include "proxy/http/options.h"
 
-#include <unistd.h>
-
-#include "proxy/http/token.h"
+#include "shardmgr/program/instance.h"
 #include "shardmgr/program/settings.h"
 
 namespace warren::proxy {
@@ -36,13 +34,6 @@ void AddLimits(program::OptionSet& set) {
   add("max-bytes", OptionKind::kSize, "1GiB", "of all request and response bodies in flight; then 503");
   add("max-connections", OptionKind::kInteger, "10000", "of clients at a time; more wait to be accepted");
   add("max-requests", OptionKind::kInteger, "10000", "in flight at a time; then 503");
-}
-
-std::string MakeInstance() {
-  char host[256] = "";
-  if (::gethostname(host, sizeof(host) - 1) != 0) host[0] = '\0';
-  const auto random = TokenSource().Next().Text();
-  return std::string(host).substr(0, 64) + "-" + std::to_string(::getpid()) + "-" + std::string(random.data(), 8);
 }
 
 Result<void> CheckLimits(const ProxyOptions& options) {
@@ -121,7 +112,7 @@ Result<ProxyOptions> ReadOptions(const program::Parsed& parsed) {
   options.trust_forwarded = parsed.Flag("trust-forwarded");
   options.access_log = parsed.Text("access-log");
   options.access_log_json = parsed.Text("log-format") == "json";
-  options.instance = MakeInstance();
+  options.instance = program::MakeInstance();
   options.max_body_bytes = parsed.Bytes("max-body-bytes");
   options.max_head_bytes = parsed.Bytes("max-header-bytes");
   options.max_bytes = parsed.Bytes("max-bytes");

@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <csignal>
 
-#include "proxy/http/descriptors.h"
+#include "shardmgr/program/descriptors.h"
 #include "shardmgr/program/logging.h"
 
 namespace warren::proxy {
@@ -13,7 +13,9 @@ using program::Log;
 using program::LogLevel;
 
 Result<std::unique_ptr<Server>> Server::Make(ProxyOptions options) {
-  options.max_connections = FitConnections(options.max_connections, static_cast<std::size_t>(options.threads));
+  const auto threads = static_cast<std::size_t>(options.threads);
+  options.max_connections = program::FitConnections(
+      options.max_connections, {1, program::kDescriptorsAside + program::kDescriptorsPerThread * threads});
   std::unique_ptr<Server> server(new Server(std::move(options)));
   if (auto opened = server->Open(); !opened) return tl::unexpected(opened.error());
   return server;

@@ -39,6 +39,7 @@ class ClusterView::Impl {
 
   void Join() {
     pool_.stop();
+    client_.Cancel();
     pool_.join();
   }
 
@@ -68,7 +69,7 @@ void ClusterView::Look(const std::string& vhost, const std::string& exchange,
                        std::function<void(Result<StreamView>)> done) {
   impl_->Run(
       [vhost, exchange](const management::Client& client) -> Result<StreamView> {
-        Result<std::vector<std::string>> bound = client.ListQueueBindingsFromExchange(vhost, exchange);
+        Result<std::vector<std::string>> bound = client.ListServingShards(vhost, exchange);
         if (!bound && bound.error().code == ErrorCode::kNotFound) bound = std::vector<std::string>();
         if (!bound) return tl::unexpected(std::move(bound.error()));
         Result<std::vector<Queue>> named = client.ListQueuesNamed(vhost, ": " + exchange + " - ");

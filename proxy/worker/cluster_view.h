@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "policies/error.h"
-#include "proxy/worker/assignment.h"
+#include "proxy/worker/coverage_rule.h"
 #include "shardmgr/broker/management/client.h"
 
 namespace warren::worker {

@@ -57,22 +57,25 @@ program::OptionSet MakeOptionSet() {
            .help = "Requests worked on at once, over all shards.",
            .minimum = 1,
            .maximum = 65'535});
-  set.Add(
-      {.name = "local-node",
-       .placeholder = "NAME",
-       .help = "Name of the broker node at --node. Without --management beside it, the management API is not used."});
+  set.Add({.name = "local-node",
+           .placeholder = "NAME",
+           .help =
+               "Name of the broker node at --node, for when no coordinator says what to consume. Without --management "
+               "beside it, the management API is not used then."});
   set.Add({.name = "instance", .placeholder = "NAME", .help = "Unique name of this worker; made up when not given."});
   set.Add({.name = "refresh",
            .kind = OptionKind::kDuration,
            .placeholder = "DURATION",
            .default_value = "1s",
-           .help = "Pause between looks at who consumes which shard."});
-  set.Add({.name = "yield-every",
-           .kind = OptionKind::kDuration,
-           .placeholder = "DURATION",
-           .default_value = "5m",
-           .help = "Without the management API: how often an idle shard is let go of for 20 s, or until it gets a "
-                   "message, so that a drained one can be deleted. At least 30s, or 0 for never."});
+           .help = "While no coordinator says what to consume: pause between looks at who consumes which shard."});
+  set.Add(
+      {.name = "yield-every",
+       .kind = OptionKind::kDuration,
+       .placeholder = "DURATION",
+       .default_value = "5m",
+       .help =
+           "Without a coordinator and the management API: how often an idle shard is let go of for 20 s, or until it "
+           "gets a message, so that a drained one can be deleted. At least 30s, or 0 for never."});
   set.Add({.name = "accept-after",
            .kind = OptionKind::kDuration,
            .placeholder = "DURATION",

@@ -2,8 +2,9 @@
 // and sends back what a handler answers. A C++ program links warren_worker and gives a callback;
 // warren-worker is one whose callback asks an HTTP application. docs/wire.md has the rules.
 //
-// It keeps one AMQP connection (over several nodes), finds out which node that is, and consumes the
-// shards of that node and those that nobody covers. What the handler does is left to the handler.
+// It keeps one AMQP connection (over several nodes), and consumes what a coordinator assigns to it. Without one it
+// finds out which node that is, and consumes the shards of that node and those that nobody covers. What the handler
+// does is left to the handler.
 //
 // Threads: construct and call on one executor that runs one handler at a time; the Handler is
 // called there and must not block. Responders may be used from any thread; readiness() too.
@@ -37,13 +38,15 @@ struct WorkerOptions {
   std::vector<amqp::Endpoint> nodes = {{"127.0.0.1", 5672}};
   amqp::Credentials credentials;
   std::string tls_ca_file;
-  bool use_management = true;  ///< Without it `local_node` must be set, and only its shards are covered.
+  /// For when no coordinator assigns. Without it only the shards of `local_node` are covered then.
+  bool use_management = true;
   management::ClientOptions management;
   std::string local_node;                    ///< The node at `nodes`, when it is known; else it is found out.
   std::string instance;                      ///< Unique name of this worker; empty: one is made up.
   unsigned concurrency = 16;                 ///< Requests handled at once, over all shards; at least 1.
   std::chrono::milliseconds refresh{1'000};  ///< Between looks at who consumes which shard; jittered.
-  /// Without the management API: how often an idle shard is let go of for a while (assignment.h); 0: never.
+  /// Without a coordinator and the management API: how often an idle shard is let go of for a while (coverage_rule.h);
+  /// 0: never.
   std::chrono::milliseconds yield_every{300'000};
   /// After this much work on a request the proxy is told where to cancel it; 0: never.
   std::chrono::milliseconds accept_after{250};

@@ -8,6 +8,8 @@
 namespace warren::worker {
 namespace {
 
+constexpr SourceKind kSources[] = {SourceKind::kCoordinator, SourceKind::kManagement, SourceKind::kProbe};
+
 prometheus::Histogram& Latency(prometheus::Registry& registry, const char* name, const char* help,
                                const prometheus::Labels& labels) {
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry).Add(
@@ -25,6 +27,15 @@ prometheus::Gauge& Level(prometheus::Registry& registry, const char* name, const
 }
 
 }  // namespace
+
+std::string_view Name(SourceKind source) {
+  switch (source) {
+    case SourceKind::kCoordinator: return "coordinator";
+    case SourceKind::kManagement: return "management";
+    case SourceKind::kProbe: return "probe";
+  }
+  return "unknown";
+}
 
 WorkerMetrics::WorkerMetrics(prometheus::Registry& registry, std::string_view vhost, std::string_view exchange)
     : labels_({{"vhost", std::string(vhost)}, {"exchange", std::string(exchange)}}),
@@ -48,7 +59,21 @@ WorkerMetrics::WorkerMetrics(prometheus::Registry& registry, std::string_view vh
           Count(registry, "warren_worker_cancelled_total", "Requests given up since nobody waited any more.", labels_)),
       connects(Count(registry, "warren_worker_connects_total", "Broker connections opened.", labels_)),
       connection_failures(Count(registry, "warren_worker_connection_failures_total",
-                                "Broker connections lost, and attempts that failed.", labels_)) {}
+                                "Broker connections lost, and attempts that failed.", labels_)) {
+  for (const SourceKind each : kSources) {
+    prometheus::Labels labels = labels_;
+    labels["source"] = Name(each);
+    sources_.at(static_cast<std::size_t>(each)) =
+        &Level(registry, "warren_worker_assignment_source",
+               "1 for where the worker knows from what to consume: a coordinator's assignment, the management API, or "
+               "probes of its node's shards.",
+               labels);
+  }
+}
+
+void WorkerMetrics::SetSource(std::optional<SourceKind> source) {
+  for (const SourceKind each : kSources) sources_.at(static_cast<std::size_t>(each))->Set(each == source ? 1 : 0);
+}
 
 // Looking a counter up by its labels costs more than all else that is counted for a request.
 void WorkerMetrics::CountRequest(int status) {

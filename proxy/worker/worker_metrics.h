@@ -8,9 +8,15 @@
 
 #include <array>
 #include <atomic>
+#include <optional>
 #include <string_view>
 
 namespace warren::worker {
+
+/// Where a worker knows from what to consume (shard_source.h).
+enum class SourceKind { kCoordinator, kManagement, kProbe };
+/// As labels and logs name it.
+std::string_view Name(SourceKind source);
 
 class WorkerMetrics {
  public:
@@ -18,11 +24,14 @@ class WorkerMetrics {
   WorkerMetrics(prometheus::Registry& registry, std::string_view vhost, std::string_view exchange);
 
   void CountRequest(int status);
+  /// Where what is consumed is known from now; nothing: from nowhere.
+  void SetSource(std::optional<SourceKind> source);
 
  private:
   prometheus::Labels labels_;
   prometheus::Family<prometheus::Counter>& requests_;
   std::array<std::atomic<prometheus::Counter*>, 600> by_status_{};  ///< Those that were needed so far.
+  std::array<prometheus::Gauge*, 3> sources_{};                     ///< By SourceKind.
 
  public:
   prometheus::Histogram& work_seconds;

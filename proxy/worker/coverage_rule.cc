@@ -1,8 +1,9 @@
-// The rule of assignment.h.
-#include "proxy/worker/assignment.h"
+// The rules of coverage_rule.h.
+#include "proxy/worker/coverage_rule.h"
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "shardmgr/plan/naming.h"
 
@@ -81,14 +82,28 @@ bool IsYieldTime(std::string_view shard, std::int64_t now_ms, std::int64_t every
   return (now_ms + shift) % every_ms < kYieldMs;
 }
 
-unsigned PrefetchPerShard(const Identity& self, std::string_view exchange, unsigned concurrency,
-                          const std::vector<std::string>& shards) {
-  const auto local =
-      static_cast<std::size_t>(std::count_if(shards.begin(), shards.end(), [&](const std::string& shard) {
-        const auto parts = PartsOf(shard, exchange);
-        return parts && parts->node == self.node;
-      }));
-  const std::size_t share = concurrency / std::max<std::size_t>(local > 0 ? local : shards.size(), 1);
+std::size_t CountLocal(std::string_view node, std::string_view exchange, const std::vector<std::string>& shards) {
+  return static_cast<std::size_t>(std::count_if(shards.begin(), shards.end(), [&](const std::string& shard) {
+    const auto parts = PartsOf(shard, exchange);
+    return parts && parts->node == node;
+  }));
+}
+
+Wanted WantedOf(const Assignment& assignment, std::string_view exchange) {
+  const std::set<std::string_view> local(assignment.local.begin(), assignment.local.end());
+  std::set<std::string_view> seen;
+  Wanted wanted;
+  for (const std::string& shard : assignment.shards) {
+    if (!PartsOf(shard, exchange) || !seen.insert(shard).second) continue;
+    wanted.shards.push_back(shard);
+    wanted.local += local.contains(shard);
+  }
+  return wanted;
+}
+
+unsigned PrefetchPerShard(unsigned concurrency, const Wanted& wanted) {
+  const std::size_t sharing = wanted.local > 0 ? wanted.local : wanted.shards.size();
+  const std::size_t share = concurrency / std::max<std::size_t>(sharing, 1);
   return static_cast<unsigned>(std::clamp<std::size_t>(share, 1, std::numeric_limits<std::uint16_t>::max()));
 }
 

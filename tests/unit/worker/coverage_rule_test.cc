@@ -1,5 +1,5 @@
 // The rule of who consumes which shard, by example and with workers that look in any order.
-#include "proxy/worker/assignment.h"
+#include "proxy/worker/coverage_rule.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -132,16 +132,42 @@ TEST(IsYieldTime, FallsOnTheSameTimeInEveryProgramAndOnAnotherForEachShard) {
   EXPECT_GT(begins.size(), 4u);
 }
 
+TEST(CountLocal, GoesByTheNodeInTheNamesOfEitherStyle) {
+  const std::vector<std::string> shards = {kMine, ShardName(kExchange, kSelf.node, 1, NameStyle::kSharding), kForeign,
+                                           ShardName("shard.other", kSelf.node, 0), "queue"};
+  EXPECT_EQ(CountLocal(kSelf.node, kExchange, shards), 2u);
+}
+
+Assignment Assigned(std::vector<std::string> shards, std::vector<std::string> local) {
+  return {kExchange, kSelf.instance, kSelf.node, {1, 1}, std::move(shards), std::move(local)};
+}
+
+TEST(WantedOf, TakesTheShardsInTheirOrderAndKnowsHowManyAreLocal) {
+  const Wanted wanted = WantedOf(Assigned({kMine, kForeign}, {kMine, "not assigned"}), kExchange);
+  EXPECT_THAT(wanted.shards, ElementsAre(kMine, kForeign));
+  EXPECT_EQ(wanted.local, 1u);
+  EXPECT_EQ(wanted.resting, 0u);
+}
+
+TEST(WantedOf, BelievesTheCoordinatorAboutWhereAMisplacedShardLives) {
+  EXPECT_EQ(WantedOf(Assigned({kForeign}, {kForeign}), kExchange).local, 1u);
+}
+
+TEST(WantedOf, LeavesOutWhatIsNoShardOfTheStreamAndWhatIsThereTwice) {
+  const Wanted wanted = WantedOf(
+      Assigned({"orders", kMine, ShardName("shard.other", "rabbit1@a", 0), kMine, "", "stream: "}, {kMine, "orders"}),
+      kExchange);
+  EXPECT_THAT(wanted.shards, ElementsAre(kMine));
+  EXPECT_EQ(wanted.local, 1u);
+}
+
 TEST(PrefetchPerShard, SharesTheConcurrencyAmongLocalShardsAndNeverGivesZero) {
-  const Identity self{"n1", "a"};
-  const auto prefetch = [&](unsigned concurrency, int local, int foreign) {
-    std::vector<std::string> shards;
-    for (int i = 0; i < local; ++i) shards.push_back(ShardName(kExchange, "n1", i));
-    for (int i = 0; i < foreign; ++i) shards.push_back(ShardName(kExchange, "n2", i));
-    return PrefetchPerShard(self, kExchange, concurrency, shards);
+  const auto prefetch = [](unsigned concurrency, std::size_t local, std::size_t foreign, std::size_t resting = 0) {
+    return PrefetchPerShard(concurrency, {std::vector<std::string>(local - resting + foreign), local, resting});
   };
   EXPECT_EQ(prefetch(16, 2, 0), 8u);
   EXPECT_EQ(prefetch(16, 2, 4), 8u) << "what is covered for a while takes nothing from what stays";
+  EXPECT_EQ(prefetch(16, 2, 0, 1), 8u) << "what rests comes back";
   EXPECT_EQ(prefetch(16, 0, 4), 4u);
   EXPECT_EQ(prefetch(2, 5, 0), 1u);
   EXPECT_EQ(prefetch(16, 0, 0), 16u);

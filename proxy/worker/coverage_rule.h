@@ -1,6 +1,6 @@
-// Which shards a worker should consume, decided from what everybody can see: the shards of the
-// stream and the consumers on them. Every worker decides for itself and all come to the same
-// result, since consumer tags say who consumes: "warren:<node>:<instance>:<n>". Pure.
+// Which shards a worker should consume: what a coordinator assigned to it or, where there is none, decided from what
+// everybody can see: the shards of the stream and the consumers on them. Then every worker decides for itself and all
+// come to the same result, since consumer tags say who consumes: "warren:<node>:<instance>:<n>". Pure.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "shardmgr/model/assignment.h"
 
 namespace warren::worker {
 
@@ -28,6 +30,13 @@ struct SeenShard {
   std::string queue;
   bool bound = false;                     ///< To the stream's exchange.
   std::optional<std::uint64_t> messages;  ///< Ready and unacknowledged, some seconds old; unset: not known.
+};
+
+/// What to consume, wherever it is known from.
+struct Wanted {
+  std::vector<std::string> shards;
+  std::size_t local = 0;    ///< Shards of the worker's own node, of `shards` and those that rest.
+  std::size_t resting = 0;  ///< Idle local shards that are not consumed for a while.
 };
 
 /// "warren:<node>:<instance>:<number>".
@@ -54,10 +63,16 @@ inline constexpr std::int64_t kYieldMs = 20'000;
 /// same time and for different shards at different times. Never when `every_ms` is 0.
 bool IsYieldTime(std::string_view shard, std::int64_t now_ms, std::int64_t every_ms);
 
+/// How many of `shards` have the name of a shard of `exchange` on `node`.
+std::size_t CountLocal(std::string_view node, std::string_view exchange, const std::vector<std::string>& shards);
+
+/// What an assignment says, once each. Queues that are not named as shards of `exchange` are left out: what is in them
+/// was never meant for this worker, and it would throw it away.
+Wanted WantedOf(const Assignment& assignment, std::string_view exchange);
+
 /// Messages that each consumer may hold; at least 1. The shards of the worker's own node share `concurrency`: those
 /// are what it keeps. Foreign ones, which it covers for a while, come on top with as much each, so that no consumer has
 /// to be started again when they go. Without local shards, those it covers share it.
-unsigned PrefetchPerShard(const Identity& self, std::string_view exchange, unsigned concurrency,
-                          const std::vector<std::string>& shards);
+unsigned PrefetchPerShard(unsigned concurrency, const Wanted& wanted);
 
 }  // namespace warren::worker
