@@ -42,7 +42,8 @@ TEST_P(Corpus, BreaksNoRule) {
 INSTANTIATE_TEST_SUITE_P(Fuzz, Corpus,
                          testing::Values(Case{"http_edge", HttpEdge}, Case{"session", Session},
                                          Case{"wire_decode", WireDecode}, Case{"amqp_client", AmqpClient},
-                                         Case{"upstream_response", UpstreamResponse}, Case{"dispatcher", Dispatcher}),
+                                         Case{"upstream_response", UpstreamResponse}, Case{"dispatcher", Dispatcher},
+                                         Case{"control_messages", ControlMessages}, Case{"gateway", Gateway}),
                          [](const auto& instance) { return std::string(instance.param.name); });
 
 }  // namespace

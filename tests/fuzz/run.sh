@@ -14,7 +14,7 @@ if [[ ! $seconds =~ ^[1-9][0-9]*$ ]]; then
 fi
 shift || true
 fuzzers=("$@")
-[[ ${#fuzzers[@]} -gt 0 ]] || fuzzers=(http_edge session wire_decode upstream_response amqp_client dispatcher)
+[[ ${#fuzzers[@]} -gt 0 ]] || fuzzers=(http_edge session wire_decode upstream_response amqp_client dispatcher control_messages gateway)
 
 for tool in clang++-14 cmake ninja; do
   if ! command -v "$tool" >/dev/null; then
@@ -33,7 +33,7 @@ run_one() {
   local name=$1 dictionary=()
   case $name in
     http_edge | session | upstream_response) dictionary=("-dict=$root/tests/fuzz/http.dict") ;;
-    wire_decode | amqp_client) dictionary=("-dict=$root/tests/fuzz/amqp.dict") ;;
+    wire_decode | amqp_client | gateway) dictionary=("-dict=$root/tests/fuzz/amqp.dict") ;;
   esac
   mkdir -p "$build/corpus/$name"
   nice "$build/fuzz/fuzz_$name" "$build/corpus/$name" "$root/tests/fuzz/corpus/$name" "${dictionary[@]}" \

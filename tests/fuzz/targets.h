@@ -11,5 +11,7 @@ void WireDecode(std::string_view bytes);        ///< Messages that anybody may h
 void UpstreamResponse(std::string_view bytes);  ///< What an application answers to the worker.
 void AmqpClient(std::string_view bytes);        ///< What a broker, or what poses as one, sends.
 void Dispatcher(std::string_view bytes);        ///< Orders of events that requests in flight meet.
+void ControlMessages(std::string_view bytes);   ///< What consumers and coordinators, or others, tell each other.
+void Gateway(std::string_view bytes);           ///< Both sides of a connection through the gateway.
 
 }  // namespace warren::fuzz

@@ -61,6 +61,19 @@ TEST(ParseQueues, LeavesWhatWasNotReportedUnset) {
   EXPECT_TRUE((*queues)[1].arguments.is_object());
 }
 
+TEST(ParseQueues, ReadsPlacesStatesAndCountsAlone) {
+  const auto queues = ParseQueues(json::parse(R"([{"vhost":"/","name":"amq.gen-1","node":"b@h","state":"running",
+      "exclusive":true,"messages_ready":1,"messages_unacknowledged":2,"consumers":0},
+      {"vhost":"/","name":"q","node":"a@h","state":"down"}])"));
+  ASSERT_TRUE(queues);
+  EXPECT_TRUE((*queues)[0].exclusive);
+  EXPECT_EQ((*queues)[0].node, "b@h");
+  EXPECT_EQ((*queues)[0].consumers, 0u);
+  EXPECT_FALSE((*queues)[1].exclusive);
+  EXPECT_EQ((*queues)[1].state, "down");
+  EXPECT_FALSE((*queues)[1].unacked.has_value());
+}
+
 TEST(ParseQueues, NamesTheFieldThatIsWrong) {
   const auto queues = ParseQueues(json::parse(R"([{"vhost":"/","name":"q"},{"vhost":"/","name":7}])"));
   ASSERT_FALSE(queues);
