@@ -61,7 +61,7 @@ def test_a_node_is_cut_off_and_comes_back(service):
     check(load, service.applications, plain=(200, 502, 504), others=(200, 504))
     assert len(service.api.nodes()) == 3 and all(service.api.nodes().values())
 
-    assert second.is_ready()
+    second.wait_ready()
     with Load([service.proxy.port, second.port]) as load:
         time.sleep(3)
     check(load, service.applications, plain=(200,), at_least=50)

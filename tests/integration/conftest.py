@@ -18,6 +18,7 @@ from support.cluster import Cluster
 from support.management import ManagementApi
 from support.processes import Programs
 from support.relay import Relay
+from support.statistics import wait_statistics
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -36,6 +37,12 @@ def _cluster(request):
     made = Cluster(getattr(module, "CLUSTER_NODES", 3), getattr(module, "CLUSTER_PLUGINS", ()),
                    getattr(module, "CLUSTER_STATISTICS_MS", 5000), getattr(module, "CLUSTER_SETTINGS", ()),
                    getattr(module, "CLUSTER_TLS", False))
+    try:
+        if hasattr(module, "CLUSTER_STATISTICS_MS"):
+            wait_statistics(made)
+    except BaseException:
+        made.stop()
+        raise
     yield made
     if getattr(request.node, "warren_failed", False):
         print(made.log_tails())

@@ -37,7 +37,7 @@ class Ledger:
                 if request.path.startswith("/hold/"):
                     self.held.setdefault(request.path, name)
             if request.path.startswith("/hold/"):
-                self.release.wait(30)
+                self.release.wait(120)
             return Response(200, [("X-Backend", name)], expected(request.method, request.path, request.body))
         return answer
 

@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 CLOSE = "close"
-EARLY_S = 15
+EARLY_S = 60
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 

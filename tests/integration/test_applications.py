@@ -73,7 +73,7 @@ def application_fixture(request, tmp_path):
 
 def test_learns_who_asked_and_for_what_and_is_stopped_without_a_loss(cluster, programs, proxy, application):
     worker = programs.worker(cluster, STREAM, application.url, "--concurrency", "4", "--health-path", "/up")
-    answer = requests.post(f"{proxy}/orders", data=b"x" * 100_000, timeout=20,
+    answer = requests.post(f"{proxy}/orders", data=b"x" * 100_000, timeout=60,
                            headers={"Host": "shop.example", "X-Request-Id": "id-1"})
     assert answer.status_code == 200, answer.text
     told = json.loads(answer.text)
@@ -81,13 +81,13 @@ def test_learns_who_asked_and_for_what_and_is_stopped_without_a_loss(cluster, pr
                     "client": "127.0.0.1", "request_id": "id-1", "body_bytes": 100_000}
 
     slow = []
-    threads = [threading.Thread(target=lambda: slow.append(requests.post(f"{proxy}/slow?sleep=1", timeout=20)))
+    threads = [threading.Thread(target=lambda: slow.append(requests.post(f"{proxy}/slow?sleep=5", timeout=60)))
                for _ in range(3)]
     for each in threads:
         each.start()
-    wait_until(lambda: worker.metric("warren_worker_in_flight") == 3, 10, "they are being worked on")
+    wait_until(lambda: worker.metric("warren_worker_in_flight") == 3, 20, "they are being worked on")
     assert worker.terminate() == 0
     application.stop()
     for each in threads:
-        each.join(20)
+        each.join(60)
     assert [each.status_code for each in slow] == [200, 200, 200]

@@ -79,13 +79,13 @@ def test_an_api_that_misbehaves_is_survived(cluster, clean, programs, relay, mod
     if mode == "nothing":
         started = time.monotonic()
         assert program.terminate(20) == 0
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 9
         return
     between.mode = "pass"
     clean.declare_exchange(EXCHANGE)
     assert_six(cluster, clean)
     wait_until(program.is_ready, 20)
-    assert get(program, "streams")["observation"]["error"] is None
+    wait_until(lambda: get(program, "streams")["observation"]["error"] is None, 20)
 
 
 def test_the_rest_api_refuses_strangers_and_survives_rubbish(cluster, clean, programs):
@@ -153,7 +153,7 @@ def test_it_ends_in_time_while_a_drain_waits_for_a_broker_that_does_not_answer(c
     asking = threading.Thread(target=post)
     before = between.connections
     asking.start()
-    wait_until(lambda: between.connections > before, 10)
+    wait_until(lambda: between.connections > before, 20)
     assert program.terminate(20) == 0
     asking.join(25)
 
@@ -176,8 +176,9 @@ def test_a_node_is_drained_and_filled_again_through_the_rest_api(cluster, clean,
     unknown = HTTP.post(f"{program.api}/nodes/rabbit%40nowhere/drain", timeout=10)
     assert unknown.status_code == 404 and unknown.headers["Content-Type"] == "application/problem+json"
     assert HTTP.get(drain, timeout=10).headers["Allow"] == "POST, DELETE, OPTIONS"
-    kinds = [event["kind"] for event in get(program, "events")["events"]]
-    assert kinds.index("node-drained") < kinds.index("node-undrained")
+    def kinds():
+        return [event["kind"] for event in get(program, "events")["events"]]
+    wait_until(lambda: kinds().index("node-drained") < kinds().index("node-undrained"), 20, kinds)
 
 
 def test_metrics_pass_promtool_and_vanish_with_their_stream(cluster, clean, programs):
@@ -200,11 +201,11 @@ def test_metrics_pass_promtool_and_vanish_with_their_stream(cluster, clean, prog
                            check=False)
     assert check.returncode == 0, check.stdout + check.stderr
     clean.clear_global("stream-policy.%2F.my_stream")
-    wait_until(lambda: program.metric("warren_shards", exchange=EXCHANGE, state="orphaned") == 6, 15)
+    wait_until(lambda: program.metric("warren_shards", exchange=EXCHANGE, state="orphaned") == 6, 20)
     assert program.metric("warren_streams", state="orphaned") == 1
     clean.delete_exchange(EXCHANGE)
     for name in clean.shards(EXCHANGE):
         clean.delete(f"queues/%2F/{part(name)}")
-    wait_until(lambda: EXCHANGE not in program.metrics_text(), 15)
+    wait_until(lambda: EXCHANGE not in program.metrics_text(), 20)
     assert HTTP.get(f"{program.metrics}/nothing", timeout=5).status_code == 404
     assert HTTP.post(f"{program.metrics}/metrics", timeout=5).status_code == 405

@@ -159,7 +159,7 @@ def test_events_are_those_of_the_coordinator(cluster, ctl, clean, programs, stre
     assert text.startswith("time") and EXCHANGE in text and "Z  " in text
 
 
-@pytest.mark.parametrize("command", ["events", "status"])
+@pytest.mark.parametrize("command", ["events", "list_assignments", "status"])
 def test_a_coordinator_that_is_none_is_an_error_that_says_so(cluster, ctl, command):
     nobody = ctl(command, "--coordinator", "http://127.0.0.1:1")
     assert nobody.returncode == 69 and "--coordinator" in nobody.stderr and "management plugin" not in nobody.stderr

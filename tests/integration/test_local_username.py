@@ -87,8 +87,8 @@ def test_each_stream_is_declared_by_its_user_with_the_least_privileges(cluster, 
     program = start(path)
     for user in ("alice", "bob", "carol"):
         api.wait_shards(f"{user}.x", 4)
-        wait_until(lambda user=user: ready(program, f"{user}.x"), 15, program.log_tail)
-        wait_until(lambda user=user: shards_made_by(cluster, user), 15)
+        wait_until(lambda user=user: ready(program, f"{user}.x"), 20, program.log_tail)
+        wait_until(lambda user=user: shards_made_by(cluster, user), 20)
     # Growth, shrinking with deletion, and http's dead letters need no more than that.
     api.define_stream("alice", {"local-username": "alice", "shards-per-node": 3}, r"^alice\.")
     api.wait_shards("alice.x", 6)
@@ -97,7 +97,7 @@ def test_each_stream_is_declared_by_its_user_with_the_least_privileges(cluster, 
     api.define_stream("bob", {"local-username": "bob", "shards-per-node": 1, "http": True}, r"^bob\.")
     wait_until(lambda: {entry["arguments"].get("x-dead-letter-exchange") for entry in api.wait_shards("bob.x", 2).values()}
                == {"warren.dead"}, 60, lambda: [stream(program, "bob.x"), program.log_tail()])
-    wait_until(lambda: ready(program, "bob.x"), 15)
+    wait_until(lambda: ready(program, "bob.x"), 20)
     for secret in ("alice-secret", "bob-secret", "carol-secret"):
         assert secret not in program.log() + json.dumps(get(program, "streams")) + json.dumps(get(program, "events"))
 
@@ -117,9 +117,9 @@ def test_what_is_wrong_with_a_user_spoils_its_stream_alone(api, secrets, start, 
     program = start(secrets(**passwords))
     for user in ("alice", "carol"):
         api.wait_shards(f"{user}.x", 4)
-        wait_until(lambda user=user: ready(program, f"{user}.x"), 15, program.log_tail)
+        wait_until(lambda user=user: ready(program, f"{user}.x"), 20, program.log_tail)
     told = "UnknownUser" if case == "unknown" else "ApplyFailed"
-    wait_until(lambda: told in reasons(program, "bob.x"), 15, lambda: stream(program, "bob.x"))
+    wait_until(lambda: told in reasons(program, "bob.x"), 20, lambda: stream(program, "bob.x"))
     assert words in reasons(program, "bob.x")[told] or case in ("password", "missing"), reasons(program, "bob.x")
     always(lambda: not ready(program, "bob.x") and ready(program, "alice.x"), 1)
     assert "wrong-secret" not in program.log() + json.dumps(get(program, "streams"))
@@ -130,7 +130,7 @@ def test_what_is_wrong_with_a_user_spoils_its_stream_alone(api, secrets, start, 
     permit(api, "bob", "/", OWN, OWN, r"^(stream: |warren\.|bob\.)")
     secrets(**(passwords | {"bob": "bob-secret"}))
     api.wait_shards("bob.x", 4)
-    wait_until(lambda: ready(program, "bob.x"), 15, program.log_tail)
+    wait_until(lambda: ready(program, "bob.x"), 20, program.log_tail)
 
 
 def test_a_password_that_changes_is_followed_without_a_restart(cluster, api, secrets, start):
@@ -141,13 +141,13 @@ def test_a_password_that_changes_is_followed_without_a_restart(cluster, api, sec
     secrets(alice="another-secret", bob="bob-secret", carol="carol-secret")
     api.declare_exchange("alice.y")
     api.wait_shards("alice.y", 4)
-    wait_until(lambda: ready(program, "alice.y"), 15)
+    wait_until(lambda: ready(program, "alice.y"), 20)
     path.write_text('{"alice": "half')  # What was read before stays.
-    wait_until(lambda: str(path) in json.dumps(get(program, "streams")["problems"]), 10)
+    wait_until(lambda: str(path) in json.dumps(get(program, "streams")["problems"]), 20)
     api.declare_exchange("alice.z")
     api.wait_shards("alice.z", 4)
     secrets(alice="another-secret", bob="bob-secret", carol="carol-secret")
-    wait_until(lambda: not get(program, "streams")["problems"], 10)
+    wait_until(lambda: not get(program, "streams")["problems"], 20)
     wait_until(lambda: shards_made_by(cluster, "alice"), 20)  # The broker lists connections from its statistics.
     assert program.running()
 
@@ -175,11 +175,11 @@ def test_a_file_that_is_opened_to_others_meanwhile_is_a_problem_and_the_password
     program = start(path)
     api.wait_shards("alice.x", 4)
     path.chmod(0o644)
-    wait_until(lambda: "chmod o-rwx" in json.dumps(get(program, "streams")["problems"]), 10)
+    wait_until(lambda: "chmod o-rwx" in json.dumps(get(program, "streams")["problems"]), 20)
     api.declare_exchange("alice.more")
     api.wait_shards("alice.more", 4)
     path.chmod(0o600)
-    wait_until(lambda: not get(program, "streams")["problems"], 10)
+    wait_until(lambda: not get(program, "streams")["problems"], 20)
 
 
 def test_a_user_of_a_stream_may_do_nothing_else(cluster, api):

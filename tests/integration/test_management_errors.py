@@ -7,7 +7,7 @@ CLUSTER_NODES = 1
 
 def run(programs, url, *arguments, **options):
     """warrenctl with one management URL and a short timeout."""
-    return programs.ctl(None, "--management", url, "--timeout", "2s", *arguments, **options)
+    return programs.ctl(None, "--management", url, "--timeout", "5s", *arguments, **options)
 
 
 @pytest.mark.parametrize("mode,exit_code,words", [
@@ -15,7 +15,7 @@ def run(programs, url, *arguments, **options):
     ("html", 70, ["HTML", "--management"]),
     ("half", 69, ["middle of the answer"]),
     ("half_json", 70, ["JSON", "cut short"]),
-    ("nothing", 75, ["within 2 s", "--timeout"]),
+    ("nothing", 75, ["within 5 s", "--timeout"]),
     ("cut", 69, ["closed"]),
 ])
 @pytest.mark.parametrize("command", ["list_streams", "apply"])

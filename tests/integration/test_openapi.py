@@ -104,8 +104,10 @@ def test_every_list_and_document_is_as_described_and_could_not_change_unnoticed(
         assert not CONTRACT.holes(document, component), component
     with open(PAGE, encoding="utf-8") as text:
         explained = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", text.read().partition("## Recent events")[2]))
-    kinds = {event["kind"] for event in stand.call(("GET", "/api/v1/events")).json()["events"]}
-    assert "applied" in kinds and kinds <= explained
+    def kinds():
+        return {event["kind"] for event in stand.call(("GET", "/api/v1/events")).json()["events"]}
+    wait_until(lambda: "applied" in kinds(), 20, kinds)
+    assert kinds() <= explained
     assert stand.call(("GET", "/api/v1/shards"), query="state=active&limit=1").json()["total"] == 2
     assert stand.call(("GET", "/api/v1/shards"), query="limit=1&offset=1").json()["shards"][0]["index"] == 1
 
@@ -338,7 +340,7 @@ def test_the_dashboard_shows_the_cluster_and_asks_for_the_token(stand, stream, t
     script.write_text(re.findall("<script>(.*?)</script>", stand.call(("GET", "/")).body.decode(), re.DOTALL)[0])
 
     def shown(port, *token):
-        ended = subprocess.run(["node", DASHBOARD, script, f"http://127.0.0.1:{port}", *token], check=True, timeout=30,
+        ended = subprocess.run(["node", DASHBOARD, script, f"http://127.0.0.1:{port}", *token], check=True, timeout=90,
                                stdout=subprocess.PIPE, text=True)
         return json.loads(ended.stdout)
     page = shown(stand.open)
@@ -347,7 +349,7 @@ def test_the_dashboard_shows_the_cluster_and_asks_for_the_token(stand, stream, t
     assert "applied" in [row[1] for row in page["events"]] and page["login"] is None
     refused = shown(stand.token, "wrong" + TOKEN)
     assert "token" in refused["trouble"] and refused["login"] is not None and not refused.get("streams")
-    assert shown(stand.token, TOKEN)["streams"][0][1] == EXCHANGE
+    wait_until(lambda: shown(stand.token, TOKEN)["streams"][0][1] == EXCHANGE, 20, "the other coordinator sees the stream, too")
 
 
 def test_examples_of_the_page_on_the_rest_api_fit():

@@ -59,7 +59,7 @@ def test_an_empty_routing_key_is_refused_where_it_would_leave_shards_without_mes
     clean.declare_exchange(EXCHANGE, "x-consistent-hash")
     define(clean, shards_per_node=3, routing_key="")
     message = wait_until(lambda: [entry["message"] for entry in stream(coordinator, EXCHANGE)["conditions"]
-                                  if entry["blocks"]], 10)[0]
+                                  if entry["blocks"]], 20)[0]
     assert "routing-key" in message and not clean.shards(EXCHANGE)
     clean.delete_exchange(EXCHANGE)
     clean.declare_exchange(EXCHANGE, "x-modulus-hash")
@@ -214,7 +214,7 @@ def test_shards_that_the_plugin_left_behind_are_drained(cluster, clean, coordina
     wait_condition(coordinator, EXCHANGE, "DrainStalled")
     with Traffic(cluster, EXCHANGE) as traffic:
         wait_ready(coordinator, EXCHANGE, names(1, "sharding"))
-        assert traffic.consumers.without_id == 60
+        wait_until(lambda: traffic.consumers.without_id == 60, 20, "what the shards that stay held is received, too")
         traffic.consumers.without_id = 0
         traffic.wait_confirmed()
         traffic.finish()

@@ -1,4 +1,4 @@
-"""What the proxy and the worker say when they cannot get at the broker: the thing, the place, the remedy."""
+"""What the proxy, the worker and the gateway say when they cannot get at the broker: the thing, the place, the remedy."""
 
 import socket
 
@@ -13,6 +13,8 @@ EXCHANGE = "shard.web"
 
 
 def arguments(program, node, management):
+    if program == "warren-gateway":
+        return ["--listen", f"127.0.0.1:{free_port()}", "--node", node, "--management", management]
     if program == "warren-proxy":
         return ["--exchange", EXCHANGE, "--listen", f"127.0.0.1:{free_port()}", "--node", node]
     return ["--stream", EXCHANGE, "--upstream", "http://127.0.0.1:1", "--node", node, "--management", management]
@@ -28,9 +30,9 @@ def reason(program):
     return answer.text
 
 
-@pytest.mark.parametrize("name", ["warren-proxy", "warren-worker"])
+@pytest.mark.parametrize("name", ["warren-proxy", "warren-worker", "warren-gateway"])
 @pytest.mark.parametrize("trouble, words", [
-    ("password", ["ACCESS_REFUSED", "--password-file"]),
+    ("password", ["--user", "--password-file"]),
     ("vhost", ["not-there", "--vhost"]),
     ("node", ["127.0.0.1:1", "Connection refused"]),
     ("http", ["AMQP port"]),
@@ -55,7 +57,7 @@ def test_not_ready_says_why_and_lives(cluster, programs, name, trouble, words):
                    lambda: f"{words}: {reason(program)}\n{program.log_tail()}")
         assert "wr0ng-secret" not in program.log() + reason(program)
         assert program.running()
-        assert program.terminate(15) == 0
+        assert program.terminate(60) == 0
 
 
 @pytest.mark.parametrize("name, given, words", [
@@ -64,10 +66,26 @@ def test_not_ready_says_why_and_lives(cluster, programs, name, trouble, words):
     ("warren-proxy", ["--exchange", "x", "--timeout", "0"], ["--timeout"]),
     ("warren-proxy", ["--exchnage", "x"], ["--exchange"]),
     ("warren-worker", ["--stream", "x"], ["--upstream"]),
+    ("warren-gateway", ["--consmue", "one"], ["--consume"]),
+    ("warren-gateway", ["--consume", "some"], ["--consume", "all", "one"]),
+    ("warren-gateway", ["--max-connection-memory", "1KiB"], ["--max-connection-memory", "65536"]),
+    ("warren-gateway", ["--max-channels", "70000"], ["--max-channels", "65535"]),
     ("warren-worker", ["--stream", "x", "--upstream", "ftp://h"], ["--upstream", "http://"]),
 ])
 def test_wrong_options_name_the_option_and_what_is_right(programs, name, given, words):
     program = programs.start(name, *given, ready=False)
-    assert program.wait(10) == 64
+    assert program.wait(60) == 64
     assert all(word in program.log() for word in words), program.log()
     assert "hush" not in program.log()
+
+
+@pytest.mark.parametrize("name", ["warren-proxy", "warren-gateway"])
+def test_a_management_api_that_never_answers_holds_up_no_end(cluster, programs, name):
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        more = ["--no-consumers", "fail", "--management", url] if name == "warren-proxy" else []
+        program = programs.start(name, *arguments(name, cluster.amqp[0], url), *more, *["--management", url] * 30,
+                                 ready=False)
+        silent.settimeout(30)
+        with silent.accept()[0]:  # It waits for the answer of the first of many.
+            assert program.terminate(30) == 0, program.log_tail()

@@ -21,7 +21,7 @@ SHARDS = 6
 
 @pytest.fixture(scope="module")
 def system(cluster, module_programs, module_backend):
-    """Coordinator, proxy and three workers that serve; by name, "brokers" among them."""
+    """Coordinator, proxy, gateway and three workers that serve; by name."""
     from support.management import ManagementApi  # pylint: disable=import-outside-toplevel
     api = ManagementApi(cluster.management[0])
     api.define_stream("web", {"shards-per-node": 2, "routing-key": "1"}, "^shard\\.")
@@ -34,7 +34,8 @@ def system(cluster, module_programs, module_backend):
     wait_serving(proxy.port)
     for number in range(30):
         assert request(proxy.port, "GET", f"/{number}").status == 200
-    return {"coordinator": coordinator, "proxy": proxy, "workers": workers}
+    gateway = module_programs.gateway(cluster)
+    return {"coordinator": coordinator, "proxy": proxy, "gateway": gateway, "workers": workers}
 
 
 @pytest.fixture(scope="module")
@@ -44,18 +45,19 @@ def prometheus(system, cluster, tmp_path_factory):
     with open(os.path.join(REPOSITORY, "deploy", "prometheus", "prometheus.yml"), encoding="utf-8") as text:
         configuration = text.read()
     ports = {"15681": system["coordinator"].metrics_port, "15682": system["proxy"].metrics_port,
+             "15684": system["gateway"].metrics_port,
              "15692": cluster.prometheus[0].rpartition(":")[2].partition("/")[0]}
     ports |= dict(zip(("15683", "15693", "15703"), (worker.metrics_port for worker in system["workers"])))
     for published, port in ports.items():
         assert configuration.count(f"127.0.0.1:{published}") == 1, f"port {published} is not scraped once"
         configuration = configuration.replace(f"127.0.0.1:{published}", f"127.0.0.1:=@{port}")
     configuration = configuration.replace("=@", "").replace("evaluation_interval: 15s", "evaluation_interval: 1s")
-    configuration = configuration.replace("scrape_interval: 5s", "scrape_interval: 1s").replace("scrape_timeout: 4s",
-                                                                                               "scrape_timeout: 1s")
+    configuration = configuration.replace("scrape_interval: 5s", "scrape_interval: 2s").replace("scrape_timeout: 4s",
+                                                                                               "scrape_timeout: 2s")
     file = folder / "prometheus.yml"
     file.write_text(configuration)
     shutil.copy(os.path.join(REPOSITORY, "deploy", "prometheus", "rules.yml"), folder)
-    subprocess.run(["promtool", "check", "config", str(file)], check=True, timeout=30)
+    subprocess.run(["promtool", "check", "config", str(file)], check=True, timeout=120)
     port = free_port()
     program = Program(["/usr/bin/prometheus", f"--config.file={file}", f"--storage.tsdb.path={folder / 'data'}",
                        f"--web.listen-address=127.0.0.1:{port}"], str(folder / "log"))
@@ -78,7 +80,7 @@ def test_every_target_is_up(prometheus):
     def targets():
         return HTTP.get(f"{prometheus}/api/v1/targets", timeout=10).json()["data"]["activeTargets"]
 
-    wait_until(lambda: len(targets()) == 6 and all(target["health"] == "up" for target in targets()), 30,
+    wait_until(lambda: len(targets()) == 7 and all(target["health"] == "up" for target in targets()), 30,
                lambda: [(target["scrapeUrl"], target["health"], target["lastError"]) for target in targets()])
 
 
@@ -100,13 +102,13 @@ def test_requests_show_in_the_proxys_and_the_workers_metrics(prometheus):
 
 def endpoints(system):
     """Each endpoint of ours."""
-    return [system["coordinator"], system["proxy"], *system["workers"]]
+    return [system["coordinator"], system["proxy"], system["gateway"], *system["workers"]]
 
 
 def test_promtool_finds_nothing_wrong_with_any_endpoint(system):
     for program in endpoints(system):
         result = subprocess.run(["promtool", "check", "metrics"], input=program.metrics_text(), capture_output=True,
-                                text=True, check=False, timeout=30)
+                                text=True, check=False, timeout=120)
         assert result.returncode == 0, f"{program.name}: {result.stdout}{result.stderr}"
 
 
@@ -132,5 +134,6 @@ def test_rules_and_dashboard_work_on_this_systems_metrics(prometheus):
     wait_until(lambda: query(prometheus, 'warren:proxy_request_seconds:p99_1m{phase="queue"}'), 40, "latencies are there")
     assert not [rule["name"] for rule in rules() if rule.get("state") == "firing"]
     for expression in dashboard_queries():
-        found = query(prometheus, expression)
-        assert found or "> 0" in expression, expression
+        # A scrape that took too long leaves a gap in the gauges until the next.
+        wait_until(lambda: "> 0" in expression or query(prometheus, expression), 40,  # pylint: disable=cell-var-from-loop
+                   expression)

@@ -48,12 +48,12 @@ def test_the_deadline_travels_with_the_request(cluster, programs, worker):
 
 
 def test_the_proxys_own_timer_answers_and_a_late_answer_is_dropped(cluster, shards, programs, worker):
-    proxy = programs.proxy(cluster, EXCHANGE, "--timeout", "700ms")
+    proxy = programs.proxy(cluster, EXCHANGE, "--timeout", "4s")
     release = threading.Event()
 
     def late(headers, body):
         if headers[":path"] == "/late":
-            release.wait(20)
+            release.wait(120)
         return echo(headers, body)
     seen = worker(late).seen
     with Connection(proxy.port) as client:
@@ -61,13 +61,13 @@ def test_the_proxys_own_timer_answers_and_a_late_answer_is_dropped(cluster, shar
         assert (answer.status, answer.body) == (504, b"no answer in time\n")
         assert answer.value("connection") is None and len(seen) == 1
         release.set()
-        wait_until(lambda: proxy.metric("warren_proxy_dropped_replies_total") == 1, 15, "the late answer came")
+        wait_until(lambda: proxy.metric("warren_proxy_dropped_replies_total") == 1, 20, "the late answer came")
         answer = client.request("GET", "/next")
         assert (answer.status, answer.value("x-path")) == (200, "/next")
+    wait_until(lambda: proxy.metric("warren_proxy_requests_in_flight") == 0, 20, "both have ended")
     assert proxy.metric("warren_proxy_deadlines_total") == 1
     assert proxy.metric("warren_proxy_failures_total", cause="deadline") == 1
-    assert proxy.metric("warren_proxy_requests_total", method="GET", status="504") == 1
-    assert proxy.metric("warren_proxy_requests_in_flight") == 0
+    wait_until(lambda: proxy.metric("warren_proxy_requests_total", method="GET", status="504") == 1, 20, "it is counted")
     assert all(ready_count(cluster.amqp[0], shard) == 0 for shard in shards)
 
 
@@ -76,12 +76,12 @@ def test_what_expires_in_the_queue_is_never_run(cluster, shards, programs, backe
     application = backend("application")
     with Connection(proxy.port) as client:
         assert [client.request("GET", f"/expired/{number}").status for number in range(4)] == [504] * 4
-        wait_until(lambda: all(ready_count(cluster.amqp[0], shard) == 0 for shard in shards), 15, "the queues are empty")
-        wait_until(lambda: proxy.metric("warren_proxy_dead_letters_total", reason="expired") == 4, 15, "all came back")
+        wait_until(lambda: all(ready_count(cluster.amqp[0], shard) == 0 for shard in shards), 20, "the queues are empty")
+        wait_until(lambda: proxy.metric("warren_proxy_dead_letters_total", reason="expired") == 4, 20, "all came back")
         worker = programs.worker(cluster, EXCHANGE, application.url)
         wait_until(lambda: client.request("GET", "/served").status == 200, 20, "the worker serves")
     assert {each.path for each in application.requests} == {"/served"}
-    assert worker.terminate(15) == 0
+    assert worker.terminate(60) == 0
 
 
 @pytest.mark.usefixtures("shards")
@@ -90,7 +90,7 @@ def test_a_request_waits_for_its_first_worker(cluster, programs, backend):
     application = backend("application")
     with Connection(proxy.port) as client:
         client.send(b"POST /waits HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nab")
-        wait_until(lambda: proxy.metric("warren_proxy_requests_in_flight") == 1, 10, "it is in a queue")
+        wait_until(lambda: proxy.metric("warren_proxy_requests_in_flight") == 1, 20, "it is in a queue")
         programs.worker(cluster, EXCHANGE, application.url)
         assert client.read().status == 200
     assert application.executions("/waits") == 1

@@ -79,7 +79,7 @@ def test_moves_on_when_nodes_turn_it_away_and_comes_back_to_the_first(cluster, s
             assert (now == home) == (turn == 0)
             time.sleep(1.2)  # A connection that ends sooner counts as a failed attempt.
             cluster.ctl(now, "close_all_connections", "test")
-            wait_until(lambda was=now: service.publishing_node() != was, 15, "the proxy moves on")
+            wait_until(lambda was=now: service.publishing_node() != was, 20, "the proxy moves on")
         assert service.publishing_node() == home
         time.sleep(1)
     load.check(service.ledger)
@@ -99,7 +99,7 @@ class Asker(threading.Thread):
 
     def result(self):
         """Status, and whether the body is right."""
-        self.join(40)
+        self.join(60)
         assert self.answer, f"{self.path} hangs"
         body = b"abc" if self.method == "POST" else b""
         return self.answer.status, self.answer.body == expected(self.method, self.path, body)
@@ -109,7 +109,7 @@ def test_answers_what_a_killed_worker_had_in_hand(cluster, service):
     ledger = service.ledger
     askers = [Asker(service.proxy.port, method, f"/hold/{method}/{number}")
               for number in range(HOLDING) for method in ("GET", "POST")]
-    wait_until(lambda: len(ledger.held) == len(askers), 15, lambda: f"all are in hand: {ledger.held}")
+    wait_until(lambda: len(ledger.held) == len(askers), 20, lambda: f"all are in hand: {ledger.held}")
     held = dict(ledger.held)
     of = {name: {path.split("/")[2] for path in held if held[path] == name} for name in cluster.names}
     victim = next(name for name in cluster.names if of[name] == {"GET", "POST"})
@@ -130,7 +130,7 @@ def test_recovers_by_itself_when_all_nodes_were_down(cluster, service):
     ledger = service.ledger
     ledger.release.clear()
     lost, repeated = (Asker(service.proxy.port, method, f"/hold/down/{method}") for method in ("POST", "GET"))
-    wait_until(lambda: {lost.path, repeated.path} <= ledger.held.keys(), 15, "both are in hand")
+    wait_until(lambda: {lost.path, repeated.path} <= ledger.held.keys(), 20, "both are in hand")
     with Connection(service.proxy.port) as kept:
         for index in range(CLUSTER_NODES):
             cluster.kill(index)
@@ -139,7 +139,7 @@ def test_recovers_by_itself_when_all_nodes_were_down(cluster, service):
         for method in ("GET", "POST"):
             answer = kept.request(method, "/down", body=b"")
             assert (answer.status, answer.value("retry-after")) == (503, "1")
-        assert not service.proxy.is_ready()
+        wait_until(lambda: not service.proxy.is_ready(), 20, "it says that it cannot serve")
         cluster.command("start")
         wait_serving(service.proxy.port, timeout=40)
         service.wait_worker_on_each()

@@ -91,13 +91,13 @@ def clients(proxy, count, receive_bytes=None):
         for client in made:
             client.close()
     wait_until(lambda: proxy.metric("warren_proxy_connections") == 0, 20, "all are gone")
-    assert proxy.metric("warren_proxy_bytes_in_flight") == 0
-    wait_until(lambda: proxy.metric("warren_proxy_requests_in_flight") == 0, 10, "nothing is left of them")
+    wait_until(lambda: proxy.metric("warren_proxy_bytes_in_flight") == 0, 20, "nothing stays charged")
+    wait_until(lambda: proxy.metric("warren_proxy_requests_in_flight") == 0, 20, "nothing is left of them")
 
 
 def answers(program):
     """A new client is served, whatever the others do."""
-    return request(program.port, "GET", "/", timeout=20).status == 200
+    return request(program.port, "GET", "/", timeout=60).status == 200
 
 
 def test_idle_connections_and_slow_heads_cost_little(proxy):
@@ -152,7 +152,7 @@ def test_answers_that_nobody_reads_are_bounded_by_max_bytes(proxy, worker):
         wait_until(lambda: sum(proxy.metric("warren_proxy_requests_total", status=status) for status in ("200", "503"))
                    + proxy.metric("warren_proxy_bytes_in_flight") // LARGE >= 115, 40,
                    "each is answered, refused, or held")
-        assert proxy.metric("warren_proxy_shed_total", reason="answer_bytes") > 0
+        wait_until(lambda: proxy.metric("warren_proxy_shed_total", reason="answer_bytes") > 0, 20, "some are dropped")
         check(proxy, before, 2 * MAX_BYTES + SLACK)
         assert proxy.metric("warren_proxy_bytes_in_flight") <= MAX_BYTES + LARGE
         assert answers(proxy), "small answers go on"
@@ -175,7 +175,7 @@ def test_floods_of_pipelined_requests_are_taken_at_the_pace_of_their_answers(pro
 
 @pytest.mark.usefixtures("worker")
 def test_requests_that_no_worker_takes_are_bounded_and_leave_nothing_behind(cluster, programs):
-    proxy = programs.proxy(cluster, IDLE_EXCHANGE, *LIMITS, "--timeout", "5s")
+    proxy = programs.proxy(cluster, IDLE_EXCHANGE, *LIMITS, "--timeout", "15s")  # All of them are there before the first expires.
     before = memory(proxy)
     fields = b"".join(b"X-Field-%d: some value of a field\r\n" % number for number in range(40))
     after = []
@@ -184,7 +184,7 @@ def test_requests_that_no_worker_takes_are_bounded_and_leave_nothing_behind(clus
             for client in made:
                 client.sendall(b"GET /held HTTP/1.1\r\nHost: a\r\n" + fields + b"\r\n")
             wait_until(lambda: proxy.metric("warren_proxy_requests_in_flight") == HELD, 20, "they wait in the queues")
-            wait_until(lambda: proxy.metric("warren_proxy_shed_total", reason="requests") >= 100, 10, "the rest is refused")
+            wait_until(lambda: proxy.metric("warren_proxy_shed_total", reason="requests") >= 100, 20, "the rest is refused")
             check(proxy, before, HELD * PER_CONNECTION + SLACK)
             statuses = [client.recv(4096)[:16] for client in made]
             assert statuses.count(b"HTTP/1.1 504 Gat") == HELD, set(statuses)
@@ -207,7 +207,7 @@ def test_running_out_of_file_descriptors_pauses_accepting_and_nothing_else(proxy
         in_use = len(os.listdir(f"/proc/{proxy.pid}/fd"))
         resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE, (in_use + 3, limits[1]))
         waiting = [Connection(proxy.port) for _ in range(20)]
-        wait_until(lambda: "cannot accept clients" in proxy.log(), 10, proxy.log_tail)
+        wait_until(lambda: "cannot accept clients" in proxy.log(), 20, proxy.log_tail)
         used, started = cpu_seconds(proxy), time.monotonic()
         assert served.request("GET", "/").status == 200, "who is connected is served"
         time.sleep(1)
@@ -235,7 +235,7 @@ def test_a_low_limit_of_open_files_is_raised_or_told(cluster, tmp_path):
             with contextlib.ExitStack() as stack:
                 made = [stack.enter_context(Connection(port)) for _ in range(200)]
                 assert made[0].request("GET", "/").status == 200
-                wait_until(lambda: proxy.metric("warren_proxy_connections") == (200 if fits else 84), 10, proxy.log_tail)
+                wait_until(lambda: proxy.metric("warren_proxy_connections") == (200 if fits else 84), 20, proxy.log_tail)
                 assert proxy.metric("warren_proxy_accept_pauses_total", reason="error") == 0
         finally:
             proxy.terminate(40)

@@ -32,7 +32,7 @@ class Asker(threading.Thread):
 
     def result(self):
         """(status, Retry-After or None)."""
-        self.join(20)
+        self.join(60)
         assert self.answer, f"{self.method} {self.path} hangs"
         return self.answer.status, self.answer.value("retry-after")
 
@@ -45,7 +45,7 @@ def _stream(cluster, clean, programs):
         clean.declare_exchange(EXCHANGE)
         programs.coordinator(cluster)
         clean.wait_shards(EXCHANGE, 1)
-        return programs.proxy(cluster, EXCHANGE, "--timeout", "15s").port
+        return programs.proxy(cluster, EXCHANGE, "--timeout", "30s").port
     return make
 
 
@@ -56,7 +56,7 @@ def classic(**arguments):
 
 def in_queue(cluster, count):
     """Waits until the shard holds so many requests."""
-    wait_until(lambda: ready_count(cluster.amqp[0], SHARD) == count, 10, f"{count} requests are in the queue")
+    wait_until(lambda: ready_count(cluster.amqp[0], SHARD) == count, 20, f"{count} requests are in the queue")
 
 
 def test_the_oldest_gives_way_with_503_where_the_queue_drops_its_head(cluster, stream):
@@ -159,14 +159,14 @@ def test_a_worker_is_told_when_the_client_is_gone_also_when_it_says_so_late(clus
         inbox = channel.queue_declare("", exclusive=True).method.queue
         client = http_client.Connection(port)
         client.send(b"GET /early HTTP/1.1\r\nHost: a\r\n\r\n")
-        early = wait_until(lambda: channel.basic_get(SHARD, auto_ack=True)[1], 10, "the request is in the queue")
+        early = wait_until(lambda: channel.basic_get(SHARD, auto_ack=True)[1], 20, "the request is in the queue")
         accept(channel, early, inbox)
         client.send(b"GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
-        late = wait_until(lambda: channel.basic_get(SHARD, auto_ack=True)[1], 10, "the second one, too")
+        late = wait_until(lambda: channel.basic_get(SHARD, auto_ack=True)[1], 20, "the second one, too")
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # A reset.
         client.close()
-        told = wait_until(lambda: channel.basic_get(inbox, auto_ack=True)[1], 10, "the worker is told")
+        told = wait_until(lambda: channel.basic_get(inbox, auto_ack=True)[1], 20, "the worker is told")
         assert (told.type, told.correlation_id, told.headers[":attempt"]) == ("http.cancel", early.correlation_id, "attempt-1")
         accept(channel, late, inbox)
-        told = wait_until(lambda: channel.basic_get(inbox, auto_ack=True)[1], 10, "the worker is told at once")
+        told = wait_until(lambda: channel.basic_get(inbox, auto_ack=True)[1], 20, "the worker is told at once")
         assert told.correlation_id == late.correlation_id

@@ -108,7 +108,7 @@ def test_a_place_lost_in_the_ring_is_repaired_at_once_when_its_loss_was_seen(clu
     with Traffic(cluster, EXCHANGE) as traffic:
         traffic.wait_received_from(victim)
         lose_place(clean, victim)
-        wait_until(lambda: keys(clean)[victim] == ["1"], 10)
+        wait_until(lambda: keys(clean)[victim] == ["1"], 20)
         traffic.wait_received_from(victim, 20)
         wait_ready(program, EXCHANGE, names)
         traffic.finish()

@@ -136,7 +136,7 @@ def test_on_remove_retain_keeps_unbound_shards_with_their_messages(cluster, clea
     surplus = names(2) - names(1)
     clean.define_stream("orders", {"shards-per-node": 1, "on-remove": "retain"}, r"^shard\.")
     clean.wait_shards_bound(EXCHANGE, names(1))
-    wait_until(lambda: {name for name, state in states(program, EXCHANGE).items() if state == "retained"} == surplus, 10)
+    wait_until(lambda: {name for name, state in states(program, EXCHANGE).items() if state == "retained"} == surplus, 20)
     for name in surplus:
         clean.delete(f"queues/%2F/{part(name)}/contents")
     always(lambda: clean.shards(EXCHANGE).keys() == names(2), 4, "empty ones are kept as well")
@@ -174,7 +174,7 @@ def test_without_its_policy_a_stream_keeps_its_shards_bound_and_is_reported_as_o
     with Traffic(cluster, EXCHANGE) as traffic:
         traffic.wait_confirmed()
         clean.clear_global("stream-policy.%2F.orders")
-        wait_until(lambda: stream(program, EXCHANGE)["state"] == "orphaned", 10)
+        wait_until(lambda: stream(program, EXCHANGE)["state"] == "orphaned", 20)
         assert set(states(program, EXCHANGE).values()) == {"orphaned"}
         traffic.wait_confirmed(300)
         clean.wait_shards_bound(EXCHANGE, names(2))
@@ -192,7 +192,7 @@ def test_a_narrowed_pattern_orphans_the_streams_it_leaves_and_them_alone(cluster
         traffic.wait_confirmed()
         clean.define_stream("orders", {"shards-per-node": 2}, r"^shard\.payments$")
         wait_ready(program, "shard.payments", names(2, "shard.payments"))
-        wait_until(lambda: stream(program, EXCHANGE)["state"] == "orphaned", 10)
+        wait_until(lambda: stream(program, EXCHANGE)["state"] == "orphaned", 20)
         clean.wait_shards_bound(EXCHANGE, names(1))
         traffic.finish()
         assert not traffic.publisher.returned
@@ -202,11 +202,11 @@ def test_delete_stream_removes_an_orphaned_stream_once_it_is_empty(cluster, clea
     program = start(2)
     fill(cluster)
     clean.clear_global("stream-policy.%2F.orders")
-    wait_until(lambda: stream(program, EXCHANGE)["state"] == "orphaned", 10)
+    wait_until(lambda: stream(program, EXCHANGE)["state"] == "orphaned", 20)
     programs.ctl(cluster, "--statistics-interval", "1s", "--timeout", "4s", "delete_stream", EXCHANGE)
     assert clean.shards(EXCHANGE).keys() == names(2), "they hold messages"
     with Traffic(cluster, EXCHANGE, rate=0.01) as traffic:
-        wait_until(lambda: traffic.consumers.without_id >= 60, 10)
-    programs.ctl(cluster, "--statistics-interval", "1s", "--timeout", "30s", "delete_stream", EXCHANGE, check=True)
+        wait_until(lambda: traffic.consumers.without_id >= 60, 20)
+    programs.ctl(cluster, "--statistics-interval", "1s", "--timeout", "50s", "delete_stream", EXCHANGE, check=True)
     wait_until(lambda: not clean.shards(EXCHANGE), 20)
-    wait_until(lambda: not [entry for entry in get(program, "streams")["streams"] if entry["shards"]], 10)
+    wait_until(lambda: not [entry for entry in get(program, "streams")["streams"] if entry["shards"]], 20)

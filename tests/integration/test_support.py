@@ -11,7 +11,8 @@ import pytest
 
 from support.backend import Response
 from support.http_client import Connection, request
-from support.processes import samples
+from support.ports import free_port
+from support.processes import Program, Programs, run, samples
 from support.relay import MODES
 from support.waiting import always, wait_until
 
@@ -114,6 +115,16 @@ def test_metrics_text_is_read():
     assert list(samples(text)) == [("a_total", {"x": "1", "y": 'q"}, {\\'}, 3.0), ("a_total", {}, 4.5), ("b", {"le": "+Inf"}, 2.0)]
 
 
+def test_a_process_and_those_it_starts_take_ports_from_different_parts():
+    code = ("import sys; sys.path.insert(0, sys.argv[1]); from support.ports import free_port; "
+            "print(*[free_port() for _ in range(80)])")
+    folder = os.path.dirname(os.path.abspath(__file__))
+    theirs = subprocess.check_output([sys.executable, "-B", "-c", code, folder], text=True, timeout=60).split()
+    ours = [free_port() for _ in range(80)]
+    assert len(theirs) == 80 and not set(ours) & set(map(int, theirs))
+    assert max(ours) < min(map(int, theirs)) < min(ours) + 500, "both are of one slice"
+
+
 def test_children_end_with_the_test_process(tmp_path):
     file = tmp_path / "pid"
     code = ("import subprocess, sys, time; sys.path.insert(0, sys.argv[2]); from support.processes import die_with_parent; "
@@ -128,3 +139,17 @@ def test_children_end_with_the_test_process(tmp_path):
     while os.path.exists(f"/proc/{pid}") and time.monotonic() < end:
         time.sleep(0.05)
     assert not os.path.exists(f"/proc/{pid}")
+
+
+@pytest.mark.parametrize("report", ["==7==ERROR: LeakSanitizer: detected memory leaks", "WARNING: ThreadSanitizer: data race (pid=7)",
+                                    "x.cc:7:3: runtime error: signed integer overflow"])
+def test_a_sanitizers_report_fails_the_test_though_it_comes_with_the_programs_end(tmp_path, report):
+    programs = Programs(str(tmp_path))
+    program = Program(["sh", "-c", f"trap 'echo \"{report}\"; exit 0' TERM; echo ready; while :; do sleep 0.05; done"],
+                      str(tmp_path / "log"))
+    programs.started.append(program)
+    wait_until(lambda: "ready" in program.log(), 20)
+    with pytest.raises(AssertionError, match=report.split(": ")[1]):
+        programs.end()
+    with pytest.raises(AssertionError, match=report.split(": ")[1]):
+        run(["sh", "-c", f"echo '{report}' >&2"])

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 import requests
 
+from support.amqp import publish_many
 from support.http_client import Connection, wait_serving
 from support.ports import free_port
 from support.processes import binary, run
@@ -85,6 +86,9 @@ def test_all_programs_work_over_tls_alone(clean, programs, backend, tls):  # pyl
     connection = Connection(port)
     assert {connection.request("GET", f"/{number}").status for number in range(50)} == {200}
     connection.close()
+    gateway = programs.start("warren-gateway", "--listen", f"127.0.0.1:{free_port()}", *over_tls("warren-gateway", tls))
+    publish_many(gateway.command[2], STREAM, map(str, range(5)), b"x" * 1_000_000)
+    wait_until(lambda: gateway.metric("warren_gateway_connection_closes_total", reason="closed") == 1, 20, "it is counted")
     seen = wait_until(lambda: (lambda all_of: all_of if len(all_of) >= 5 else None)(connections(clean)), 20,
                       lambda: f"the connections of all programs are listed: {connections(clean)}")
     assert all(seen.values()), f"every connection is TLS: {seen}"

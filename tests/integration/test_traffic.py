@@ -57,17 +57,17 @@ def test_all_is_well_through_a_restart_of_the_broker_and_an_exchange_that_goes_a
 def test_consumers_come_to_new_shards_and_leave_those_that_are_unbound_and_empty(cluster, api):
     with Traffic(cluster, EXCHANGE) as traffic:
         traffic.wait_confirmed()
-        wait_until(lambda: traffic.consumers.consuming == set(NAMES[:2]), 10)
+        wait_until(lambda: traffic.consumers.consuming == set(NAMES[:2]), 20)
         declare(api, NAMES[2])
         bind(api, NAMES[2])
         unbind(api, NAMES[0])
-        wait_until(lambda: traffic.consumers.consuming == set(NAMES[1:]), 10)
+        wait_until(lambda: traffic.consumers.consuming == set(NAMES[1:]), 20)
         api.delete(f"queues/%2F/{part(NAMES[0])}?if-empty=true&if-unused=true")
         unbind(api, NAMES[2])
         traffic.consumers.pause()
-        wait_until(lambda: not traffic.consumers.consuming, 10)
+        wait_until(lambda: not traffic.consumers.consuming, 20)
         bind(api, NAMES[2])
-        wait_until(lambda: api.queues()[NAMES[2]].get("messages", 0) > 5, 10)
+        wait_until(lambda: api.queues()[NAMES[2]].get("messages", 0) > 5, 20)
         unbind(api, NAMES[2])
         traffic.consumers.pause(False)
         traffic.finish()
@@ -89,7 +89,7 @@ def test_a_message_that_is_lost_is_noticed(cluster, api):
         traffic.wait_confirmed()
         api.delete(f"queues/%2F/{part(NAMES[0])}/contents")
         with pytest.raises(AssertionError, match="every confirmed message is received.*lost"):
-            traffic.finish(3)
+            traffic.finish(8)
 
 
 def test_a_shard_that_is_deleted_with_its_messages_is_noticed(cluster, api):
@@ -97,7 +97,7 @@ def test_a_shard_that_is_deleted_with_its_messages_is_noticed(cluster, api):
         traffic.wait_confirmed()
         api.delete(f"queues/%2F/{part(NAMES[0])}")
         with pytest.raises(AssertionError, match="every confirmed message is received.*lost"):
-            traffic.finish(3)
+            traffic.finish(8)
 
 
 def test_messages_of_nobody_are_noticed(cluster, api):

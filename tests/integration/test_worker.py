@@ -85,10 +85,10 @@ def test_carries_bodies_of_every_size_both_ways(cluster, programs, backend, call
 def test_answers_502_when_the_response_is_too_large_and_504_when_it_is_late(cluster, stream, programs, backend, caller):
     def respond(request):
         if request.path == "/late":
-            time.sleep(3)
+            time.sleep(8)
         return Response(200, [], b"x" * 2000)
     web = backend("web", respond)
-    programs.worker(cluster, STREAM, web.url, "--max-body-bytes", "1000", "--upstream-timeout", "1s", node=0)
+    programs.worker(cluster, STREAM, web.url, "--max-body-bytes", "1000", "--upstream-timeout", "3s", node=0)
     queue = shard(cluster.names[0])
     assert status(caller.ask(queue, path="/big")) == 502
     assert status(caller.ask(queue, path="/late")) == 504
@@ -119,11 +119,11 @@ def test_drops_what_nobody_waits_for_any_more(cluster, programs, backend, caller
 @pytest.mark.usefixtures("stream")
 def test_a_killed_worker_s_requests_run_again_unless_that_could_do_harm(cluster, programs, backend, caller):
     hang = threading.Event()
-    web = backend("web", lambda request: (hang.wait(20), Response(200))[1])
+    web = backend("web", lambda request: (hang.wait(60), Response(200))[1])
     worker = programs.worker(cluster, STREAM, web.url, node=0)
     queue = shard(cluster.names[0])
     safe, unsafe = caller.send(queue, "GET", "/get"), caller.send(queue, "POST", "/post")
-    wait_until(lambda: len(web.requests) == 2, 10, "both are being worked on")
+    wait_until(lambda: len(web.requests) == 2, 20, "both are being worked on")
     worker.kill()
     hang.set()
     second = programs.worker(cluster, STREAM, web.url, node=0)
@@ -159,7 +159,7 @@ def test_sigterm_finishes_what_is_under_way_and_loses_nothing(cluster, programs,
     leaving = programs.worker(cluster, STREAM, web.url, "--concurrency", "4", node=0)
     queue = shard(cluster.names[0])
     tokens = [caller.send(queue, "POST", f"/{number}") for number in range(60)]
-    wait_until(lambda: len(web.requests) >= 4, 10, "it works")
+    wait_until(lambda: len(web.requests) >= 4, 20, "it works")
     assert leaving.terminate() == 0
     programs.worker(cluster, STREAM, web.url, node=0)
     caller.wait(tokens)
@@ -185,10 +185,10 @@ def test_picks_up_a_stream_that_appears_later(cluster, clean, programs, backend,
     programs.worker(cluster, STREAM, web.url, node=0, ready=False)
     time.sleep(2)
     make_shards(clean, cluster.names)
-    wait_until(lambda: len(holders(clean)) == 3, 15, lambda: f"picked up: {holders(clean)}")
+    wait_until(lambda: len(holders(clean)) == 3, 20, lambda: f"picked up: {holders(clean)}")
     clean.delete(f"queues/%2F/{part(shard(cluster.names[0]))}")
     make_shards(clean, cluster.names)
-    wait_until(lambda: len(holders(clean)) == 3, 15, lambda: f"picked up again: {holders(clean)}")
+    wait_until(lambda: len(holders(clean)) == 3, 20, lambda: f"picked up again: {holders(clean)}")
     assert status(caller.ask(shard(cluster.names[0]))) == 200
 
 
@@ -203,17 +203,17 @@ def test_finds_its_node_s_shards_without_the_management_api(cluster, stream, pro
     web = backend("web")
     local = cluster.names[1]
     programs.start("warren-worker", "--stream", STREAM, "--upstream", web.url, "--node", cluster.amqp[1],
-                   "--local-node", local)
+                   "--local-node", local, "--yield-every", "0s")
     expected = {shard(local, 0): [local], shard(local, 1): [local]}
-    wait_until(lambda: holders(stream) == expected, 15, lambda: f"its own alone: {holders(stream)}")
-    time.sleep(1)
+    wait_until(lambda: holders(stream) == expected, 20, lambda: f"its own alone: {holders(stream)}")
+    time.sleep(3)
     before = refused_declares(cluster, 1)
     time.sleep(4)
     assert refused_declares(cluster, 1) == before, "it does not ask each second for shards that are not there"
     stream.delete(f"queues/%2F/{part(shard(local))}")
-    wait_until(lambda: list(holders(stream)) == [shard(local, 1)], 10, lambda: f"lost one: {holders(stream)}")
+    wait_until(lambda: list(holders(stream)) == [shard(local, 1)], 20, lambda: f"lost one: {holders(stream)}")
     make_shards(stream, cluster.names)
-    wait_until(lambda: holders(stream) == expected, 8, lambda: f"found it again: {holders(stream)}")
+    wait_until(lambda: holders(stream) == expected, 20, lambda: f"found it again: {holders(stream)}")
 
 
 def test_moves_to_another_node_when_its_own_dies(cluster, stream, programs, backend):
@@ -246,7 +246,7 @@ def started_example(command, environment=None):
 def ended(process):
     """Ends it."""
     process.send_signal(signal.SIGTERM)
-    process.wait(10)
+    process.wait(30)
 
 
 @pytest.mark.usefixtures("stream")

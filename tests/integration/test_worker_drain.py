@@ -96,12 +96,12 @@ def counting(clean):
 
 def send_many(caller, queue):
     """Requests that are retry-safe and others, in turn."""
-    return [caller.send(queue, "POST" if number % 2 else "GET", f"/{number}") for number in range(REQUESTS)]
+    return [caller.send(queue, "POST" if number % 2 else "GET", f"/{number}", timeout_s=120) for number in range(REQUESTS)]
 
 
 def check_answers(caller, tokens):
     """Each has one answer, with 200."""
-    caller.wait(tokens, timeout=40)
+    caller.wait(tokens, timeout=100)
     assert {status(caller.responses[token][0]) for token in tokens} == {200}
     assert all(len(caller.responses[token]) == 1 for token in tokens)
 
@@ -109,7 +109,7 @@ def check_answers(caller, tokens):
 def test_empties_a_shard_that_was_unbound_before_it_came(cluster, stream, programs, backend, caller, kept, drained):
     tokens = send_many(caller, drained)
     unbind(stream, drained)
-    wait_until(lambda: stream.queues()[drained]["messages"] == REQUESTS, 10, "the messages are counted")
+    wait_until(lambda: stream.queues()[drained]["messages"] == REQUESTS, 20, "the messages are counted")
     web = backend("web")
     worker = programs.worker(cluster, STREAM, web.url, node=0)
     check_answers(caller, tokens)
@@ -126,7 +126,7 @@ def test_lets_go_of_a_shard_that_is_unbound_while_it_works_on_its_messages(clust
     programs.worker(cluster, STREAM, web.url, "--concurrency", "4", node=0)
     wait_until(lambda: drained in holders(stream), 20, "it is consumed")
     tokens = send_many(caller, drained)
-    wait_until(lambda: web.requests, 10, "it works")
+    wait_until(lambda: web.requests, 20, "it works")
     unbind(stream, drained)
     check_answers(caller, tokens)
     assert len(web.requests) == REQUESTS, "each was run once"
@@ -136,11 +136,11 @@ def test_lets_go_of_a_shard_that_is_unbound_while_it_works_on_its_messages(clust
 
 def test_answers_what_it_holds_of_a_shard_that_it_lets_go_of(cluster, stream, programs, backend, caller, drained):
     release = threading.Event()
-    web = backend("web", lambda request: (release.wait(30), Response(200))[1])
+    web = backend("web", lambda request: (release.wait(120), Response(200))[1])
     programs.worker(cluster, STREAM, web.url, node=0)
     wait_until(lambda: drained in holders(stream), 20, "it is consumed")
-    token = caller.send(drained, "POST", "/slow")
-    wait_until(lambda: web.requests, 10, "it is being worked on")
+    token = caller.send(drained, "POST", "/slow", timeout_s=120)
+    wait_until(lambda: web.requests, 20, "it is being worked on")
     unbind(stream, drained)
     release.set()
     check_answers(caller, [token])

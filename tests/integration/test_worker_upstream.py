@@ -7,11 +7,12 @@ import pytest
 
 from raw_backend import CLOSE, OK, RawBackend, always
 from support.management import ManagementApi
+from support.waiting import wait_until
 from worker_calls import STREAM, Caller, make_shards, shard, status
 
 CLUSTER_NODES = 1
 MAX_BODY = 1000
-TIMEOUT_S = 1.5
+TIMEOUT_S = 4
 
 
 class Served:
@@ -172,8 +173,8 @@ def test_answers_504_when_the_application_stops_answering(served, begin):
     before = served.worker.metric("warren_worker_upstream_errors_total", reason="timeout")
     started = time.monotonic()
     assert status(served.ask(always(begin))) == 504
-    assert TIMEOUT_S - 0.1 < time.monotonic() - started < TIMEOUT_S + 5
-    assert served.worker.metric("warren_worker_upstream_errors_total", reason="timeout") == before + 1
+    assert TIMEOUT_S - 0.1 < time.monotonic() - started < TIMEOUT_S + 15
+    wait_until(lambda: served.worker.metric("warren_worker_upstream_errors_total", reason="timeout") == before + 1, 20)
     assert served.ask(always(OK))[1] == b"ok"
 
 
@@ -209,6 +210,6 @@ def test_asks_no_second_time_once_a_byte_of_the_response_came(served):
 
 def test_notices_that_a_kept_connection_ended_before_it_sends(served):
     assert status(served.ask(always(OK, CLOSE))) == 200
-    time.sleep(0.2)
+    wait_until(lambda: served.worker.metric("warren_worker_upstream_connections") == 0, 20, "it noticed")
     assert status(served.ask(always(OK), "POST", "/new")) == 200
     assert served.application.count("/new") == 1

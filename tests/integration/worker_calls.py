@@ -98,18 +98,18 @@ class Caller:
             expiration=str(timeout_s * 1000), headers=values))
         return token
 
-    def wait(self, tokens, timeout=20):
+    def wait(self, tokens, timeout=60):
         """Waits until each has a response."""
         end = time.monotonic() + timeout
         while not all(token in self.responses for token in tokens):
             assert time.monotonic() < end, f"{sum(t not in self.responses for t in tokens)} of {len(tokens)} unanswered"
             self.connection.process_data_events(0.05)
 
-    def wait_accepted(self, token, timeout=10):
+    def wait_accepted(self, token, timeout=30):
         """Waits until a worker says that it works on the request; its http.accept."""
         return self._wait_told(self.accepts, token, timeout)
 
-    def wait_claimed(self, token, timeout=10):
+    def wait_claimed(self, token, timeout=30):
         """Waits until a worker asks whether it may run the request; its http.claim."""
         return self._wait_told(self.claims, token, timeout)
 

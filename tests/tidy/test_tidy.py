@@ -30,7 +30,9 @@ MAY_INCLUDE = {
 }
 PURE = ("policies", "shardmgr/model", "shardmgr/plan", "proxy/wire", "shardmgr/broker/amqp/table",
         "shardmgr/broker/amqp/frame", "shardmgr/broker/amqp/protocol", "shardmgr/broker/amqp/codec",
-        "shardmgr/broker/amqp/bytes")
+        "shardmgr/broker/amqp/bytes", "proxy/control/dialogue",
+        "proxy/gateway/groups", "proxy/gateway/look_pace", "proxy/gateway/member", "proxy/gateway/sharing",
+        "proxy/gateway/stream_map")
 NOT_PURE_INCLUDE = re.compile(
     r"boost/(asio|beast)|cpprest|spdlog|prometheus/|systemd/|openssl/|sys/(socket|time|epoll|stat)|netinet/|arpa/|"
     r"^(thread|mutex|shared_mutex|condition_variable|future|filesystem|fstream|iostream|cstdlib_env|unistd\.h|ctime|"
@@ -229,7 +231,7 @@ def test_every_condition_is_explained_to_operators():
            + [f"docs/operations.md explains {reason}, which nothing says" for reason in sorted(explained - reasons)])
 
 
-PROGRAMS = ("warren-coordinator", "warrenctl", "warren-proxy", "warren-worker")
+PROGRAMS = ("warren-coordinator", "warrenctl", "warren-proxy", "warren-worker", "warren-gateway")
 
 
 def options_of(program):

@@ -193,6 +193,38 @@ TEST_F(ConnectionTest, DeclaresBindsUnbindsPurgesAndDeletes) {
   EXPECT_EQ(counted->messages, 1u);
 }
 
+TEST_F(ConnectionTest, BindsExchangesToExchangesAndDeletesWhatIsNoSource) {
+  const auto connection = Open(Options());
+  const auto channel = connection->OpenChannel();
+  std::vector<std::string> outcomes;
+  const auto note = [&](auto result) { outcomes.push_back(result ? "ok" : result.error().ToString()); };
+  channel->DeclareExchange({.name = "test.source", .type = "x-consistent-hash"}, note);
+  ExchangeDeclare inner{.name = "test.inner", .type = "fanout"};
+  inner.internal = true;
+  inner.arguments.Set("alternate-exchange", "test.source");
+  channel->DeclareExchange(inner, note);
+  const std::string queue = TemporaryQueue(*channel);
+  channel->BindExchange("test.inner", "test.source", "1", {}, note);
+  channel->BindQueue(queue, "test.inner", "", {}, note);
+  bool stored = false;
+  bool returned = false;
+  channel->SetHandlers({.on_confirm = [&](std::uint64_t, bool acked) { stored = acked; },
+                        .on_return = [&](const Returned&) { returned = true; }});
+  channel->SelectConfirms({});
+  ASSERT_TRUE(channel->Publish("test.source", "key", true, amqp_basic_properties_t{}, "x"));
+  ASSERT_TRUE(Until([&] { return stored; }));
+  EXPECT_FALSE(returned);
+  channel->UnbindExchange("test.inner", "test.source", "1", {}, note);
+  channel->DeleteExchange("test.source", true, note);
+  channel->DeleteExchange("test.inner", true, note);
+  ASSERT_TRUE(Until([&] { return outcomes.size() == 7; }));
+  EXPECT_EQ(std::vector<std::string>(outcomes.begin(), outcomes.end() - 1), std::vector<std::string>(6, "ok"));
+  EXPECT_NE(outcomes.back().find("in use"), std::string::npos) << outcomes.back();
+  const auto last = connection->OpenChannel();
+  last->DeleteExchange("test.inner", false, note);
+  ASSERT_TRUE(Until([&] { return outcomes.size() == 8; }));
+}
+
 TEST_F(ConnectionTest, AChannelErrorClosesThatChannelAlone) {
   const auto connection = Open(Options());
   const auto channel = connection->OpenChannel();

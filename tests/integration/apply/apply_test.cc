@@ -12,6 +12,7 @@
 
 #include "coordinator/clock.h"
 #include "shardmgr/broker/management/client.h"
+#include "shardmgr/plan/naming.h"
 
 namespace warren::coordinator {
 namespace {
@@ -145,6 +146,31 @@ TEST_F(ApplyTest, DeclaresBindsMarksUnbindsAndDeletesInTheOrderGiven) {
   EXPECT_EQ(BoundKeys("c"), std::vector<std::string>{"2"});
   EXPECT_EQ(client_.GetQueue("/", prefix_ + "c")->type, "quorum");
   EXPECT_EQ(outcome.succeeded(), 13u);
+}
+
+TEST_F(ApplyTest, BuildsThePlacesOfStablePlacementAndTakesThemDownTwiceOver) {
+  const std::string shard = ShardName(exchange_, "n@h", 0);
+  const auto of = [&](ActionKind kind, const std::string& exchange, const std::string& to) {
+    Action action = Make(kind, "");
+    action.exchange = exchange;
+    action.queue = to;
+    return action;
+  };
+  const auto alternate = of(ActionKind::kDeclareShardExchange, AlternateName(shard), shard);
+  const auto own = of(ActionKind::kDeclareShardExchange, shard, shard);
+  const auto place = of(ActionKind::kBindExchange, exchange_, shard);
+  const auto unplace = of(ActionKind::kUnbindExchange, exchange_, shard);
+  const auto remove = of(ActionKind::kDeleteShardExchange, shard, shard);
+  const auto remove_alternate = of(ActionKind::kDeleteShardExchange, AlternateName(shard), shard);
+  const auto onward = of(ActionKind::kBindExchange, AlternateName(shard), exchange_);
+  const auto back = of(ActionKind::kUnbindExchange, AlternateName(shard), exchange_);
+  for (int time = 0; time < 2; ++time) EXPECT_EQ(Marks(Run({alternate, own, onward, place})), "++++");
+  const auto bindings = client_.ListBindingsFromExchange("/", exchange_);
+  ASSERT_EQ(bindings->size(), 1u);
+  EXPECT_FALSE(bindings->front().to_queue);
+  // In use; the next one is gone all the same, as the failure of one says nothing of the other.
+  EXPECT_EQ(Marks(Run({remove_alternate, remove})), "-+");
+  for (int time = 0; time < 2; ++time) EXPECT_EQ(Marks(Run({unplace, back, remove_alternate, remove})), "++++");
 }
 
 TEST_F(ApplyTest, DoneTwiceItIsTheSame) {

@@ -11,6 +11,7 @@ import tempfile
 
 from .ports import REPOSITORY
 
+START_WITHIN_S = 300  # Three brokers take 30 s on two calm processors, and all of them where others need those too.
 SCRIPT = os.path.join(REPOSITORY, "deploy", "cluster", "cluster")
 
 
@@ -19,14 +20,15 @@ class Cluster:
 
     def __init__(self, nodes=3, plugins=(), statistics_ms=5000, settings=(), tls=False):
         self.folder = tempfile.mkdtemp(prefix="warren-test-cluster-")
-        options = ["--nodes", str(nodes), "--statistics-interval", str(statistics_ms), "--with-parent", str(os.getpid())]
+        options = ["--nodes", str(nodes), "--statistics-interval", str(statistics_ms), "--with-parent", str(os.getpid()),
+                   "--timeout", str(START_WITHIN_S)]
         options += [part for plugin in plugins for part in ("--plugins", plugin)]
         options += [part for line in settings for part in ("--set", line)]
         options += ["--tls"] if tls else []
-        self.command("start", *options, timeout=180)
+        self.command("start", *options)
         self.refresh()
 
-    def command(self, *arguments, timeout=150, check=True):
+    def command(self, *arguments, timeout=START_WITHIN_S + 60, check=True):
         """Runs the script on this cluster; returns its standard output."""
         result = subprocess.run([SCRIPT, "--dir", self.folder, *arguments], stdin=subprocess.DEVNULL, timeout=timeout,
                                 capture_output=True, text=True, check=False)
@@ -57,15 +59,15 @@ class Cluster:
 
     def start_node(self, index):
         """Starts a killed or stopped node; returns when all see it."""
-        self.command("start-node", self.names[index])
+        self.command("start-node", self.names[index], "--timeout", str(START_WITHIN_S))
 
     def restart(self, index):
         """Stop and start of one node."""
-        self.command("restart", self.names[index])
+        self.command("restart", self.names[index], "--timeout", str(START_WITHIN_S))
 
     def join(self):
         """Adds a node; returns its full name."""
-        name = self.command("join").strip()
+        name = self.command("join", "--timeout", str(START_WITHIN_S)).strip()
         self.refresh()
         return name
 

@@ -5,6 +5,7 @@ Children get SIGKILL when the thread that started them ends: start them from the
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from .waiting import wait_until
 
 PR_SET_PDEATHSIG = 1
 LOG_TAIL_LINES = 40
+SANITIZER_REPORT = re.compile(r"^.*(?:Sanitizer: |: runtime error: )", re.MULTILINE)
 HTTP = requests.Session()
 HTTP.trust_env = False
 
@@ -103,7 +105,7 @@ class Program:
 
     def metrics_text(self):
         """The answer of /metrics."""
-        answer = HTTP.get(f"{self.metrics}/metrics", timeout=5)
+        answer = HTTP.get(f"{self.metrics}/metrics", timeout=20)
         answer.raise_for_status()
         return answer.text
 
@@ -190,6 +192,15 @@ class Programs:
         return self.start("warren-worker", "--stream", stream, "--upstream", upstream, *aims, *urls(cluster),
                           *arguments, **options)
 
+    def gateway(self, cluster, *arguments, listen=None, node=None, **options):
+        """warren-gateway; `.port` and `.address` say where AMQP clients connect, `node` (an index) is the one node it knows."""
+        port = listen or free_port()
+        aims = nodes(cluster) if node is None else ["--node", cluster.amqp[node]]
+        program = self.start("warren-gateway", "--listen", f"127.0.0.1:{port}", *aims, *urls(cluster), *arguments,
+                             **options)
+        program.port, program.address = port, f"127.0.0.1:{port}"
+        return program
+
     def ctl(self, cluster, *arguments, timeout=60, env=None, check=False):
         """Runs warrenctl to its end. `cluster` may be None: no --management then."""
         command = [binary("warrenctl"), *(urls(cluster) if cluster else []), *map(str, arguments)]
@@ -208,7 +219,8 @@ class Programs:
                          for program in self.started)
 
     def end(self):
-        """SIGTERM to all, SIGKILL to those that do not end within ten seconds."""
+        """SIGTERM to all, SIGKILL to those that do not end within ten seconds. Fails if a sanitizer complained in one of
+        them, at its end too: leaks are found there, when every assertion of the test has passed."""
         running = [program for program in self.started if program.running()]
         for program in running:
             program.process.terminate()
@@ -218,13 +230,23 @@ class Programs:
             except subprocess.TimeoutExpired:
                 print(f"{program.name} (pid {program.pid}) did not end within 10 s of SIGTERM", file=sys.stderr)
                 program.kill()
+        for program in self.started:
+            assert_no_sanitizer_report(program.name, program.log())
+
+
+def assert_no_sanitizer_report(name, text):
+    """Fails with the report if a sanitizer wrote one."""
+    found = SANITIZER_REPORT.search(text)
+    assert not found, f"{name}:\n" + "\n".join(text[found.start():].splitlines()[:LOG_TAIL_LINES])
 
 
 def run(command, timeout=60, env=None):
     """A program to its end; result has returncode, stdout, stderr as text."""
     # pylint: disable-next=subprocess-run-check,subprocess-popen-preexec-fn
-    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
-                          env=program_environment(env), preexec_fn=die_with_parent)
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+                            env=program_environment(env), preexec_fn=die_with_parent)
+    assert_no_sanitizer_report(command[0], result.stderr)
+    return result
 
 
 def urls(cluster):

@@ -38,6 +38,9 @@ class Stand:
         programs.start("warren-coordinator", "--management", self.relay.url, "--listen", f"127.0.0.1:{relay_port}",
                        "--interval", "1h")
         self.relayed = relay_port
+        for port, fields in ((self.token, {"Authorization": f"Bearer {TOKEN}"}), (self.relayed, {})):
+            wait_until(lambda at=port, sent=fields: ask(at, "GET", "/api/v1/nodes", **sent).json()["observation"]["role"] ==
+                       "follower", 20, "it follows")
 
     @staticmethod
     def port(program):

@@ -80,10 +80,12 @@ class Traffic:
             stranded.clear()
             stranded.update(self._stranded())
             return not stranded
-        # What was received and not yet acknowledged when the connection closed goes back and stays; it was received.
-        if not empty():
-            self._receive_the_rest(stranded)
-        wait_until(empty, 5, lambda: f"no message is left in a shard: {stranded}")
+        def taken():
+            # What was received and not yet acknowledged when the connection closed goes back and stays; it was received.
+            if not empty():
+                self._receive_the_rest(stranded)
+            return empty()
+        wait_until(taken, 15, lambda: f"no message is left in a shard: {stranded}")
         unexpected = self.consumers.received.keys() - self.publisher.issued
         assert not unexpected, f"received, and never published here: {_some(unexpected)}"
         assert not self.consumers.without_id, f"{self.consumers.without_id} messages received that carry no id"

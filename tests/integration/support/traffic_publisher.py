@@ -21,13 +21,13 @@ MAX_IN_FLIGHT = 500
 class Publisher:
     """Publishes `rate` messages per second to `exchange`. `addresses()` gives HOST:PORT of the nodes as they are now.
 
-    The counters and sets may be read from any thread: `issued` ids, `confirmed` ids, `returned`, `nacked`,
-    `connections`. With `issuing` False no new message comes; those not confirmed yet are published on.
+    The counters and sets may be read from any thread: `issued` ids, `confirmed` ids, `republished` ids (after a nack, a
+    return or a loss: the only ones that may be there twice), `returned`, `nacked`, `connections`. With `issuing` False no new message comes; those not confirmed yet are published on.
     """
 
     def __init__(self, addresses, exchange, rate, run):
         self.addresses, self.exchange, self.rate, self.run = addresses, exchange, rate, run
-        self.issued, self.confirmed = set(), set()
+        self.issued, self.confirmed, self.republished = set(), set(), set()
         self.returned = self.nacked = self.connections = 0
         self.issuing = True
         self._again = collections.deque()
@@ -86,6 +86,7 @@ class Publisher:
     def _publish_again_what_is_open(self):
         self._ready = False
         self._again.extend(self._in_flight.values())
+        self.republished.update(self._in_flight.values())
         self._in_flight.clear()
         self._returned_ids.clear()
 
@@ -145,3 +146,4 @@ class Publisher:
             else:
                 self._returned_ids.discard(identity)
                 self._again.append(identity)
+                self.republished.add(identity)

@@ -2,13 +2,19 @@
 
 import time
 
+UNHURRIED_S = 20  # Waits of this length and more are for what comes when it comes, not for what has to be quick.
+PATIENCE = 3  # So much longer they may take where others keep the machine busy.
+
 
 def wait_until(predicate, timeout=30, message="", interval=0.1):
     """Calls `predicate` until it returns something true, and returns that.
 
     An exception counts as "not yet". `message` is a text, or a callable asked when the time is up; the
-    last value or exception is part of the failure in any case.
+    last value or exception is part of the failure in any case. Waits of UNHURRIED_S and more end after PATIENCE
+    times as long.
     """
+    if timeout >= UNHURRIED_S:
+        timeout *= PATIENCE
     end = time.monotonic() + timeout
     last = None
     while True:
