@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to HTTP through a three-node cluster: installs, builds, starts a local RabbitMQ cluster,
-# shards an exchange, and puts three HTTP back ends behind it, each with a worker on its own node.
+# shards an exchange, and puts three HTTP back ends behind it, each with a worker on its own node. Beside these a gateway,
+# through which a second stream looks like one queue to AMQP clients.
 # Stays up until Ctrl-C and leaves nothing behind. With --check it verifies each claim instead.
 set -uo pipefail
 
@@ -39,7 +40,8 @@ unset http_proxy https_proxy HTTP_PROXY HTTPS_PROXY all_proxy ALL_PROXY
 
 work=$(mktemp -d --suffix=-warren-quickstart)
 cluster() { "$root/deploy/cluster/cluster" --dir "$work/cluster" "$@"; }
-declare -A pids=()
+declare -A pids=() commands=()
+restarts_left=20
 failed=0
 stopped=no
 
@@ -80,6 +82,7 @@ claim() {
 launch() {
   local name=$1
   shift
+  commands[$name]=$(printf '%q ' "$@")
   setpriv --pdeathsig KILL "$@" >>"$work/$name.log" 2>&1 </dev/null &
   pids[$name]=$!
   disown  # No message of the shell when one is killed on purpose.
@@ -145,7 +148,7 @@ api() { get -u guest:guest "$management_1/api/$1"; }
 
 build_programs() {
   cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release || return 1
-  cmake --build "$build" --target warren-coordinator warrenctl warren-proxy warren-worker || return 1
+  cmake --build "$build" --target warren-coordinator warrenctl warren-proxy warren-worker warren-gateway || return 1
 }
 
 start_cluster() { cluster start --nodes 3 --with-parent $$; }
@@ -155,9 +158,10 @@ define_stream() {
   "$bin/warrenctl" "${management[@]}" set_policy my_stream "^shard\." '{"stream-definition": "my_stream"}'
 }
 
+# declare_exchange NAME
 declare_exchange() {
   get -u guest:guest -X PUT -H 'Content-Type: application/json' -d '{"type": "x-consistent-hash", "durable": true}' \
-    "$management_1/api/exchanges/%2F/shard.web"
+    "$management_1/api/exchanges/%2F/$1"
 }
 
 launch_worker() {
@@ -231,9 +235,31 @@ survives_a_killed_worker() {
 
 metrics_of_all() {
   local port
-  for port in "$coordinator_metrics" "$proxy_metrics" "${worker_ports[@]}"; do
+  for port in "$coordinator_metrics" "$proxy_metrics" "$gateway_metrics" "${worker_ports[@]}"; do
     get "http://127.0.0.1:$port/metrics" | grep '^warren_' >/dev/null || { echo "no metrics on port $port"; return 1; }
   done
+}
+
+# one_queue: publishes 60 messages to shard.logs, and consumes them from a queue of that name, with a client made for queues.
+one_queue() {
+  timeout 60 /usr/bin/python3 -B - "$gateway_port" <<'PYTHON'
+import sys
+import pika
+channel = pika.BlockingConnection(pika.ConnectionParameters(port=int(sys.argv[1]))).channel()
+channel.confirm_delivery()
+sent = {f"message {number}" for number in range(60)}
+for text in sent:
+    channel.basic_publish("shard.logs", text, text.encode(), mandatory=True)
+got = set()
+for method, _, body in channel.consume("shard.logs", inactivity_timeout=20):
+    if method is None:
+        sys.exit(f"{len(got)} of {len(sent)} messages came")
+    channel.basic_ack(method.delivery_tag)
+    got.add(body.decode())
+    if got == sent:
+        break
+channel.connection.close()
+PYTHON
 }
 
 coordinator_reports_the_stream() {
@@ -265,12 +291,15 @@ done
 
 definition='{"local-username": "guest", "shards-per-node": 2, "routing-key": "1234"}'
 step "stream definition and policy my_stream" define_stream
-step "exchange shard.web" declare_exchange
+step "exchange shard.web" declare_exchange shard.web
+step "exchange shard.logs" declare_exchange shard.logs
 
 port 15680 && coordinator_port=$chosen
 port 15681 && coordinator_metrics=$chosen
 port 8080 && proxy_port=$chosen
 port 15682 && proxy_metrics=$chosen
+port 5670 && gateway_port=$chosen
+port 15684 && gateway_metrics=$chosen
 url=http://127.0.0.1:$proxy_port
 launch coordinator "$bin/warren-coordinator" "${management[@]}" "${every_node[@]}" --interval 1s \
   --listen "127.0.0.1:$coordinator_port" --metrics-listen "127.0.0.1:$coordinator_metrics"
@@ -289,6 +318,9 @@ done
 launch proxy "$bin/warren-proxy" --exchange shard.web --listen "127.0.0.1:$proxy_port" "${every_node[@]}" \
   --metrics-listen "127.0.0.1:$proxy_metrics" --expose-origin
 step "proxy" wait_ready proxy "$proxy_metrics"
+launch gateway "$bin/warren-gateway" --listen "127.0.0.1:$gateway_port" "${every_node[@]}" "${management[@]}" \
+  --metrics-listen "127.0.0.1:$gateway_metrics"
+step "gateway" wait_ready gateway "$gateway_metrics"
 step "first request" within 30 served
 # A worker covers shards that it believes nobody else does, and the broker's statistics are 5 s old.
 step "each worker on the shards of its own node" within 40 each_worker_serves_its_own_node
@@ -301,6 +333,7 @@ if [[ $check == yes ]]; then
   claim "120 requests are answered and reach three nodes, six shards and three back ends" spread_over_everything
   claim "each worker serves the shards of its own node" within 30 each_worker_serves_its_own_node
   claim "a body of 1,000,000 random bytes comes back byte for byte" body_comes_back
+  claim "an AMQP client that takes shard.logs for a queue gets the 60 messages that were published to it" one_queue
   claim "every part has metrics" metrics_of_all
   claim "with one worker killed, every request is answered" survives_a_killed_worker
   launch_worker 2
@@ -315,20 +348,25 @@ serving 9 | while IFS=$'\t' read -r node shard worker backend; do
   printf '  %-18s %-45s %-34s %s\n' "$node" "$shard" "$worker" "$backend"
 done
 printf '\n  application  %s\n  REST         http://127.0.0.1:%s/api/v1/streams\n' "$url" "$coordinator_port"
-printf '  metrics      http://127.0.0.1:%s/metrics (coordinator), :%s (proxy), :%s (workers)\n' \
-  "$coordinator_metrics" "$proxy_metrics" "$(IFS=,; echo "${worker_ports[*]}")"
+printf '  metrics      http://127.0.0.1:%s/metrics (coordinator), :%s (proxy), :%s (gateway), :%s (workers)\n' \
+  "$coordinator_metrics" "$proxy_metrics" "$gateway_metrics" "$(IFS=,; echo "${worker_ports[*]}")"
+printf '  gateway      amqp://guest:guest@127.0.0.1:%s: shard.logs is one queue there\n' "$gateway_port"
 printf '  RabbitMQ     %s (guest, guest)\n  logs         %s/*.log\n\n' "$management_1" "$work"
 printf '  %s list_shards %s\n' "$bin/warrenctl" "--management $management_1"
 printf '  %s kill 2\n\n' "$root/deploy/cluster/cluster --dir $work/cluster"
+printf '  kill -9 %s  # worker 2; what ends is started again, as a service manager would\n\n' "${pids[worker-2]}"
 echo "Everything stays up until Ctrl-C."
 while :; do
   sleep 1 &
   wait $!
   for name in "${!pids[@]}"; do
-    if ! kill -0 "${pids[$name]}" 2>/dev/null; then
-      echo "quickstart.sh: $name ended; the end of its log:" >&2
+    if kill -0 "${pids[$name]}" 2>/dev/null; then continue; fi
+    if ((restarts_left-- == 0)); then
+      echo "quickstart.sh: $name ended again; the end of its log:" >&2
       tail -n 20 "$work/$name.log" >&2
       exit 1
     fi
+    echo "quickstart.sh: $name ended and is started again; its log: $work/$name.log" >&2
+    eval "launch '$name' ${commands[$name]}"
   done
 done

@@ -18,6 +18,7 @@ test=(
   libgtest-dev libgmock-dev libbenchmark-dev librapidcheck-dev
   prometheus python3-pytest python3-pika python3-requests python3-yaml python3-jsonschema curl jq man-db shellcheck
   puma nodejs gunicorn
+  gcc ruby-bunny golang-go golang-github-rabbitmq-amqp091-go-dev
 )
 fuzz=(clang-14 libclang-rt-14-dev)
 bench=(nginx-light haproxy mongrel2-core libzmq3-dev linux-perf)

@@ -139,8 +139,15 @@ def _die_with_parent():
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _raise_interrupted(number, _frame):
-    raise Interrupted(number)
+def _wait_for(child, received):
+    """The exit code of the child, unless a signal comes: one that comes in the wrong moment raises nothing, so it is
+    looked at as well."""
+    while True:
+        try:
+            return child.wait(0.5)
+        except subprocess.TimeoutExpired:
+            if received:
+                raise Interrupted(received[0]) from None
 
 
 def run(options):
@@ -148,15 +155,20 @@ def run(options):
     program = options.program[1:] if options.program[:1] == ["--"] else options.program
     if not program:
         raise ClusterError("run: say what to run, as in `cluster run --nodes 1 -- ./my_test`")
+    received = []
+
+    def interrupt(number, _frame):
+        received.append(number)
+        raise Interrupted(number)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, _raise_interrupted)
+        signal.signal(number, interrupt)
     ports.reserve()
     cluster = Cluster(tempfile.mkdtemp(prefix="warren-cluster-"))
     child = None
     try:
         start(cluster, options, os.getpid())
         child = subprocess.Popen(program, env=os.environ | cluster.environment(), preexec_fn=_die_with_parent)
-        code = child.wait()
+        code = _wait_for(child, received)
         return code if code >= 0 else 128 - code
     except FileNotFoundError as error:
         print(f"cluster: {error.filename}: not found", file=sys.stderr)

@@ -4,7 +4,8 @@ Ports are taken from below the range that the kernel hands to outgoing connectio
 killed and started again must find its port free, and an outgoing connection may not have taken it.
 A port found free can still be lost to another program; whoever starts a listener tries again. What runs
 side by side, as groups of tests do, reserves a slice of the range each: then nobody takes the port of a
-node that is down for a while.
+node that is down for a while. One part of a slice is for who reserved it, the other for those it starts: a
+script may be written with ports for its programs before the cluster in it takes those of its nodes.
 """
 
 import collections
@@ -17,6 +18,7 @@ LOOPBACK = "127.0.0.1"
 LOWEST = 20000
 FALLBACK_HIGHEST = 32000
 SLICE_PORTS = 500
+OWN_PORTS = 200  # Of a slice, for the process that reserved it; the rest is for those it starts.
 SLICE_VARIABLE = "LOCAL_CLUSTER_PORTS"  # FIRST-LAST: where this process and those it starts take ports from.
 
 _held = []  # The socket that marks this process's slice as taken.
@@ -52,7 +54,10 @@ def reserve():
 
 def _range():
     first, dash, last = os.environ.get(SLICE_VARIABLE, "").partition("-")
-    return (int(first), int(last)) if dash else (LOWEST, _highest())
+    if not dash:
+        return LOWEST, _highest()
+    parted = int(first) + OWN_PORTS
+    return (int(first), parted - 1) if _held else (parted, int(last))
 
 
 def is_free(port):
