@@ -69,7 +69,7 @@ complaints() {
     /^[0-9]+\/[0-9]+ Testing: / { tell(); name = $3; text = ""; lines = 0; passed = 0; next }
     /^Test Passed\.$/ { passed = 1 }
     /^(FAILED|ERROR) |: Failure$|Sanitizer: |^terminate called|^Segmentation fault/ || (/^E   / && ++lines <= 4) {
-      text = text "  " substr($0, 1, 160) "\n"
+      text = text "  " substr($0, 1, 400) "\n"
     }
     END { tell() }' "$log"
 }

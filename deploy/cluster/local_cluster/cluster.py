@@ -166,16 +166,17 @@ class Cluster:
             entry["process"] = node.launch(self.folder, name, entry["ports"], state["epmd"]["port"])
 
     def _wait_listening(self, name, deadline):
-        """Waits for the node's AMQP listener. A first start that fails is tried again with other ports."""
+        """Waits for the node's AMQP listener. A start that fails is tried again, the first one with other ports."""
         attempts = 1
         while True:
             processes.reap()
             entry = self.state()["nodes"][name]
             if not processes.alive(entry["process"]):
-                if entry["formed"] or attempts == START_ATTEMPTS:
-                    raise ClusterError(f"{name} ended while it started. The end of its log:\n{node.log_tail(self.folder, name)}")
+                if attempts == START_ATTEMPTS:
+                    raise ClusterError(f"{name} ended while it started, {attempts} times. The end of its log:\n"
+                                       f"{node.log_tail(self.folder, name)}")
                 attempts += 1
-                self._relaunch(name, entry["seeds"])
+                self._relaunch(name, entry)
             elif node.peers(entry["ports"]):
                 with self.change() as state:
                     state["nodes"][name]["formed"] = True
@@ -184,11 +185,13 @@ class Cluster:
                 raise ClusterError(f"{name} is not healthy in time. The end of its log:\n{node.log_tail(self.folder, name)}")
             time.sleep(0.1)
 
-    def _relaunch(self, name, seeds):
-        with self.change() as state:
-            node.remove(self.folder, name)
-            state["nodes"][name]["ports"] = self._choose_ports(state, _number(name))
-        self._launch(name, seeds)
+    def _relaunch(self, name, entry):
+        """A node that is part of the cluster keeps its data and its ports; one that never was starts afresh."""
+        if not entry["formed"]:
+            with self.change() as state:
+                node.remove(self.folder, name)
+                state["nodes"][name]["ports"] = self._choose_ports(state, _number(name))
+        self._launch(name, entry["seeds"])
 
     def wait_healthy(self, deadline):
         """Waits until every running node sees exactly the running nodes."""
