@@ -56,6 +56,12 @@ void KeepShards(const StreamPlan& stream, std::vector<std::string>& queues) {
   std::erase_if(queues, [&](const std::string& queue) { return !shards.contains(queue); });
 }
 
+std::string CrowdedNotice(const std::string& vhost) {
+  return "no assignments for some consumers in vhost '" + vhost + "': a coordinator knows at most " +
+         std::to_string(ConsumerBook::kMostOfVhost.consumers) + " in one virtual host and " +
+         std::to_string(ConsumerBook::kMost.consumers) + " in all";
+}
+
 }  // namespace
 
 class AssignDesk::Impl {
@@ -152,8 +158,7 @@ class AssignDesk::Impl {
     if (Ear* ear = room_.ear(vhost)) ear->Heard(!hello->holds.empty(), book_.LastSeenMs(stream, instance));
     const std::size_t before = book_.size();
     const auto heard = book_.Hear(vhost, inbox, *std::move(hello), NowMs());
-    if (heard == ConsumerBook::Heard::kRefused)
-      return Refuse(vhost, "number", "there are too many consumers, or with one inbox");
+    if (heard == ConsumerBook::Heard::kRefused) return Refuse(vhost, "number", "there are too many consumers");
     if (book_.size() > before) joiners_.Joined(stream);
     view_is_old_ = true;
     if (heard == ConsumerBook::Heard::kNew) {
@@ -299,6 +304,9 @@ class AssignDesk::Impl {
     }
     if (!dirty_.empty()) RoundSoon();
     Find();
+    auto crowded = book_.Crowded(now_ms);
+    view_is_old_ = view_is_old_ || crowded != crowded_;
+    crowded_ = std::move(crowded);
     joiners_.Tell(now_ms, book_);
     if (view_is_old_) PublishView();
     tick_.expires_after(kTick);
@@ -318,6 +326,7 @@ class AssignDesk::Impl {
       }
     }
     next->notices = room_.notices();
+    for (const std::string& vhost : crowded_) next->notices.push_back(CrowdedNotice(vhost));
     view_is_old_ = false;
     std::shared_ptr<const AssignmentView> old = std::move(next);
     const std::lock_guard lock(mutex_);
@@ -340,6 +349,7 @@ class AssignDesk::Impl {
   Numbering numbering_;         ///< Of the assignments of that lead.
   std::int64_t last_term_ = 0;  ///< Greatest one that was ever used or heard of.
   std::int64_t lead_since_ms_ = 0;
+  std::vector<std::string> crowded_;  ///< Vhosts with more consumers than there is room for.
   bool view_is_old_ = false;
   std::set<std::pair<std::string, std::string>> refused_;  ///< Vhost and reason of what was told.
   mutable std::mutex mutex_;

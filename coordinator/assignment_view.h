@@ -25,7 +25,7 @@ struct AssignedConsumer {
 struct AssignmentView {
   std::vector<AssignedConsumer> consumers;       ///< By stream, then instance.
   std::map<StreamName, std::size_t> per_stream;  ///< How many each has that has any.
-  std::vector<std::string> notices;              ///< Vhosts where consumers cannot be heard, and what helps.
+  std::vector<std::string> notices;              ///< Where consumers are not told what to consume, and why.
 };
 
 }  // namespace warren::coordinator

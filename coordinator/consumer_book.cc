@@ -11,10 +11,9 @@ ConsumerBook::Heard ConsumerBook::Hear(const std::string& vhost, const std::stri
   const InboxName name{vhost, inbox};
   auto group = groups_.find(place.first);
   const bool known = group != groups_.end() && group->second.contains(hello.instance);
-  if (!known && !HasRoom(vhost, {1, 0})) return Heard::kRefused;
-  const bool at_home = known && group->second.at(hello.instance).inbox == inbox;
-  if (const auto box = inboxes_.find(name); !at_home && box != inboxes_.end()) {
-    if (box->second.consumers.size() >= kMostOfInbox) return Heard::kRefused;
+  if (!known && !HasRoom(vhost, {1, 0})) {
+    refused_[vhost] = now_ms;
+    return Heard::kRefused;
   }
   if (group == groups_.end()) group = groups_.try_emplace(place.first).first;
   BookedConsumer& consumer = group->second[hello.instance];
@@ -45,6 +44,13 @@ ConsumerBook::Heard ConsumerBook::Hear(const std::string& vhost, const std::stri
   consumer.last_seen_ms = consumer.silent_since_ms = now_ms;
   consumer.waits = true;
   return news ? Heard::kNew : Heard::kSame;
+}
+
+std::vector<std::string> ConsumerBook::Crowded(std::int64_t now_ms) {
+  std::erase_if(refused_, [&](const auto& entry) { return now_ms - entry.second > kRefusedMs; });
+  std::vector<std::string> vhosts;
+  for (const auto& [vhost, at_ms] : refused_) vhosts.push_back(vhost);
+  return vhosts;
 }
 
 bool ConsumerBook::Bye(const std::string& vhost, const std::string& inbox, const Hello& bye) {
@@ -85,6 +91,7 @@ ConsumerBook::Streams ConsumerBook::Expire(std::int64_t now_ms, const std::funct
 }
 
 ConsumerBook::Streams ConsumerBook::RemoveVhost(const std::string& vhost) {
+  refused_.erase(vhost);
   std::vector<Place> gone;
   for (const auto& [stream, group] : groups_) {
     if (stream.vhost != vhost) continue;

@@ -56,16 +56,19 @@ class ConsumerBook {
     std::size_t held = 0;  ///< Queues that they are noted to hold.
   };
   static constexpr Size kMost{20'000, 400'000}, kMostOfVhost{10'000, 200'000}, kEachVhost{100, 10'000};
-  static constexpr std::size_t kMostOfInbox = 100;
   static constexpr std::int64_t kSilenceMs = 25'000;
+  /// Whoever is refused says hello again in less.
+  static constexpr std::int64_t kRefusedMs = 15'000;
   static constexpr std::int64_t kAskAgainMs = 1'000, kLongestAskAgainMs = 5'000;
 
   enum class Heard {
-    kRefused,  ///< There are too many, in all, in the vhost or with this inbox.
+    kRefused,  ///< There are too many, in all and in the vhost.
     kSame,     ///< Nothing new but that it lives.
     kNew,      ///< A consumer, its inbox, or what it holds.
   };
   Heard Hear(const std::string& vhost, const std::string& inbox, Hello hello, std::int64_t now_ms);
+  /// The vhosts in which somebody is refused, until for kRefusedMs nobody was.
+  std::vector<std::string> Crowded(std::int64_t now_ms);
   /// From `inbox`: one of an inbox of before means nothing. Whether somebody left.
   bool Bye(const std::string& vhost, const std::string& inbox, const Hello& bye);
 
@@ -110,7 +113,8 @@ class ConsumerBook {
   std::map<Turn, InboxName> unknown_;  ///< Of `inboxes_`, each once.
   std::uint64_t turns_ = 0;
   Size size_;
-  std::map<std::string, Size> size_of_;  ///< Of each vhost.
+  std::map<std::string, Size> size_of_;          ///< Of each vhost.
+  std::map<std::string, std::int64_t> refused_;  ///< Vhost -> when somebody was last.
 };
 
 }  // namespace warren::coordinator

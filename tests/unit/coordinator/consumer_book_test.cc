@@ -109,10 +109,9 @@ TEST(ConsumerBook, AnInboxThatIsNeverFoundHoldsUpNoOther) {
 
 TEST(ConsumerBook, IsBounded) {
   ConsumerBook book;
-  const auto inbox = [](std::size_t i) { return std::to_string(i / ConsumerBook::kMostOfInbox); };
   const auto fill = [&](const std::string& vhost) {
     std::size_t i = 0;
-    while (book.Hear(vhost, inbox(i), HelloOf(std::to_string(i)), 0) == Heard::kNew) ++i;
+    while (book.Hear(vhost, std::to_string(i / 7), HelloOf(std::to_string(i)), 0) == Heard::kNew) ++i;
     return i;
   };
   EXPECT_EQ(fill("/"), ConsumerBook::kMostOfVhost.consumers);
@@ -131,15 +130,28 @@ TEST(ConsumerBook, IsBounded) {
   EXPECT_EQ(fill("/"), ConsumerBook::kMostOfVhost.consumers) << "what is gone counts no more";
 }
 
-TEST(ConsumerBook, AnInboxSpeaksForAFew) {
+TEST(ConsumerBook, OneInboxMaySpeakForAsManyStreamsAsItsVhostHas) {
   ConsumerBook book;
-  for (std::size_t i = 0; i < ConsumerBook::kMostOfInbox; ++i)
-    ASSERT_EQ(book.Hear("/", "inbox", HelloOf(std::to_string(i)), 0), Heard::kNew);
+  const auto of = [](std::size_t i) { return Hello{"shard." + std::to_string(i), "gateway", "gateway", {}, 0}; };
+  for (std::size_t i = 0; i < ConsumerBook::kMostOfVhost.consumers; ++i)
+    ASSERT_EQ(book.Hear("/", "inbox", of(i), 0), Heard::kNew) << i;
+  EXPECT_TRUE(book.Crowded(0).empty());
+  EXPECT_EQ(book.Locate({"/", "inbox"}, "a@h").size(), ConsumerBook::kMostOfVhost.consumers);
+}
+
+TEST(ConsumerBook, SaysWhereThereAreTooManyUntilNobodyIsRefusedAnyMore) {
+  ConsumerBook book;
+  const std::size_t most = ConsumerBook::kMostOfVhost.consumers;
+  for (std::size_t i = 0; i < most; ++i) book.Hear("/", "inbox", HelloOf(std::to_string(i)), 0);
+  EXPECT_TRUE(book.Crowded(0).empty());
   EXPECT_EQ(book.Hear("/", "inbox", HelloOf("one more"), 0), Heard::kRefused);
-  EXPECT_EQ(book.Hear("/", "inbox", HelloOf("0"), 0), Heard::kSame);
-  EXPECT_EQ(book.Hear("/", "another", HelloOf("one more"), 0), Heard::kNew);
-  EXPECT_EQ(book.Hear("/", "inbox", HelloOf("one more"), 0), Heard::kRefused);
-  EXPECT_EQ(Find(book, "one more").inbox, "another");
+  EXPECT_EQ(book.Crowded(0), std::vector<std::string>{"/"});
+  EXPECT_EQ(book.Hear("/", "inbox", HelloOf("one more"), 10'000), Heard::kRefused);
+  EXPECT_EQ(book.Crowded(10'000 + ConsumerBook::kRefusedMs), std::vector<std::string>{"/"}) << "it may be there still";
+  EXPECT_TRUE(book.Crowded(10'001 + ConsumerBook::kRefusedMs).empty());
+  EXPECT_EQ(book.Hear("/", "inbox", HelloOf("one more"), 40'000), Heard::kRefused);
+  book.RemoveVhost("/");
+  EXPECT_TRUE(book.Crowded(40'000).empty());
 }
 
 class Reassigned : public ::testing::Test {
