@@ -80,6 +80,7 @@ void AssignmentClient::OnClosed(const Error& error) {
 }
 
 void AssignmentClient::Advance() {
+  if (connection_->is_blocked()) dialogue_.OnBlocked(Clock::now());
   const Dialogue::Due due = dialogue_.Advance(Clock::now());
   if (due.hello) {
     declared_again_ = false;

@@ -44,6 +44,10 @@ void Dialogue::OnRefused(Time now) {
   refused_pause_ = std::min(2 * refused_pause_, kLongestRefusedPause);
 }
 
+void Dialogue::OnBlocked(Time now) {
+  if (state_ == State::kAssigned) heard_ = now;
+}
+
 bool Dialogue::OnAssignment(const AssignmentNumber& number, Time now) {
   const bool any = !last_ || state_ == State::kSilent || now - *heard_ >= kSilentAfter;
   if (!any && number < *last_) return false;

@@ -60,6 +60,9 @@ class Dialogue {
   void OnReturned() { nobody_ = true; }
   /// The broker let no hello through.
   void OnRefused(Time now);
+  /// The broker reads nothing from who publishes (connection.blocked), from coordinators neither: their silence until
+  /// now says nothing.
+  void OnBlocked(Time now);
   /// Whether this assignment counts from now on. One with the number of the last is a sign of life alone; one with a
   /// smaller number is of a coordinator that another has taken over from, and not even that.
   bool OnAssignment(const AssignmentNumber& number, Time now);

@@ -29,9 +29,17 @@ void Holdings::Hold(const Identity& self, const Wanted& wanted) {
   std::erase_if(refused_, [&](const auto& each) { return !names.contains(each.first); });
   const unsigned prefetch = PrefetchPerShard(concurrency_, wanted);
   for (const std::string& shard : wanted.shards) {
+    if (HoldsOtherwise(shard, prefetch)) Release(shard);
     if (!holds(shard)) Consume(shard, ConsumerTag(self, next_tag_++), prefetch);
   }
   Count();
+}
+
+// The prefetch of a consumer is what it was when it began (basic.qos), so one with another share begins anew; what it
+// has is finished beside that.
+bool Holdings::HoldsOtherwise(const std::string& shard, unsigned prefetch) const {
+  const auto consumer = consumers_.find(shard);
+  return consumer != consumers_.end() && consumer->second->prefetch() != prefetch;
 }
 
 void Holdings::Consume(const std::string& shard, const std::string& tag, unsigned prefetch) {

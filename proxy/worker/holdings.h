@@ -32,7 +32,8 @@ class Holdings : public std::enable_shared_from_this<Holdings> {
   Holdings(std::shared_ptr<amqp::Connection> connection, std::shared_ptr<const std::string> inbox, unsigned concurrency,
            JobRunner& runner, WorkerMetrics& metrics, OnLoss on_loss);
 
-  /// Consumes exactly what is wanted. What was refused or lost is asked for again.
+  /// Consumes exactly what is wanted, each shard with its share of the concurrency (PrefetchPerShard). What was refused
+  /// or lost is asked for again.
   void Hold(const Identity& self, const Wanted& wanted);
   /// Takes no more from this shard, and lets go of it when all that was delivered is answered.
   void Release(const std::string& shard);
@@ -48,6 +49,7 @@ class Holdings : public std::enable_shared_from_this<Holdings> {
   bool idle() const;  ///< Consumes nothing, and holds nothing.
 
  private:
+  bool HoldsOtherwise(const std::string& shard, unsigned prefetch) const;
   void Consume(const std::string& shard, const std::string& tag, unsigned prefetch);
   ShardConsumerHooks HooksOf(const std::string& shard, unsigned prefetch);
   void OnLost(const std::string& shard, const Error& error);

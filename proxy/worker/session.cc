@@ -139,14 +139,8 @@ void Session::OnAssignment(const Assignment& assignment) {
 
 void Session::FallBack() {
   if (source_ && source_->kind() != SourceKind::kCoordinator) return;
-  if (place_.cluster != nullptr) {
-    return Follow(std::make_shared<LookedUpShards>(*place_.cluster, place_.options.vhost, place_.options.stream,
-                                                   standpoint_, HooksOf()));
-  }
-  if (!standpoint_->self.node.empty()) {
-    return Follow(
-        std::make_shared<ProbedShards>(place_.options.stream, place_.options.yield_every, standpoint_, HooksOf()));
-  }
+  if (place_.cluster != nullptr) return LookUp();
+  if (!standpoint_->self.node.empty()) return Follow(Prober());
   // What was assigned last is still looked after: a shard of it that is lost is taken back.
   Show(std::nullopt);
   const Error error{ErrorCode::kUnavailable,
@@ -157,13 +151,47 @@ void Session::FallBack() {
   if (standpoint_->holdings->size() == 0) place_.say(false, error.ToString());
 }
 
+void Session::LookUp() {
+  const auto weak = weak_from_this();
+  SourceHooks hooks = HooksOf();
+  hooks.on_wanted = [weak](const Wanted& wanted) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->stand_in_ = nullptr;
+    self->Announce(SourceKind::kManagement);
+    self->Hold(wanted);
+  };
+  hooks.on_blind = [weak, say = std::move(hooks.on_blind)](std::string reason) {
+    say(std::move(reason));
+    if (const auto self = weak.lock()) self->StandIn();
+  };
+  Follow(std::make_shared<LookedUpShards>(*place_.cluster, place_.options.vhost, place_.options.stream, standpoint_,
+                                          std::move(hooks)));
+}
+
+void Session::StandIn() {
+  if (stand_in_ || place_.options.local_node.empty() || standpoint_->holdings->size() > 0) return;
+  stand_in_ = Prober();
+  Announce(SourceKind::kProbe);
+  stand_in_->Look();
+}
+
+std::shared_ptr<ShardSource> Session::Prober() {
+  return std::make_shared<ProbedShards>(place_.options.stream, place_.options.yield_every, standpoint_, HooksOf());
+}
+
 void Session::Follow(std::shared_ptr<ShardSource> source) {
-  if (shown_ != source->kind()) {
-    Log(LogLevel::kInfo, "consumes " + std::string(How(source->kind())), {{"source", Name(source->kind())}});
-  }
-  Show(source->kind());
+  stand_in_ = nullptr;
+  Announce(source->kind());
   source_ = std::move(source);
   source_->Look();
+}
+
+void Session::Announce(SourceKind source) {
+  if (shown_ != source) {
+    Log(LogLevel::kInfo, "consumes " + std::string(How(source)), {{"source", Name(source)}});
+  }
+  Show(source);
 }
 
 void Session::Show(std::optional<SourceKind> source) {
@@ -198,7 +226,7 @@ void Session::SetNode(std::string node) {
 void Session::Hold(const Wanted& wanted) {
   const Identity& self = standpoint_->self;
   standpoint_->holdings->Hold(self, wanted);
-  const std::string how = ", " + std::string(How(source_->kind()));
+  const std::string how = shown_ ? ", " + std::string(How(*shown_)) : "";
   const std::size_t held = standpoint_->holdings->size();
   if (held > 0) {
     place_.say(true, "consuming " + std::to_string(held) + " shards from " + self.node + how);
@@ -211,6 +239,7 @@ void Session::Hold(const Wanted& wanted) {
 
 void Session::OnLoss(const Loss& loss, const Error& error) {
   if (loss.consumed && source_) source_->Hurry();
+  if (loss.consumed && stand_in_) stand_in_->Hurry();
   if (!loss.consumed && loss.news && coordinators_) coordinators_->Hurry();
   if (standpoint_->holdings->size() == 0) place_.say(false, error.ToString());
 }
@@ -220,6 +249,7 @@ void Session::Refresh() {
   const bool needed = standpoint_->self.node.empty() && place_.cluster != nullptr;
   if (!inbox_->is_open() && (needed || Clock::now() >= inbox_again_)) OpenInbox();
   if (accepting_ && source_) source_->Look();
+  if (accepting_ && stand_in_) stand_in_->Look();
 }
 
 // A worker that takes no more work says so before it cancels anything, so that others can take over.
@@ -236,6 +266,7 @@ void Session::SetAccepting(bool accepting) {
   }
   if (coordinators_) std::exchange(coordinators_, nullptr)->SayBye();
   source_ = nullptr;
+  stand_in_ = nullptr;
   Show(std::nullopt);
   standpoint_->holdings->ReleaseAll();
   place_.say(false, "not accepting requests");

@@ -3,7 +3,8 @@
 //
 //   1. a coordinator's assignment, as long as one is heard;
 //   2. else the management API, where it is to be used;
-//   3. else probes, where the node is known.
+//   3. else probes, where the node is known. Beside a management API that does not answer they stand in for it where
+//      the node was named (--local-node) and nothing is held.
 //
 // What is held stays held when the source changes, until the new one says otherwise. A new connection is a new session.
 //
@@ -54,7 +55,11 @@ class Session : public std::enable_shared_from_this<Session> {
   void AskCoordinators();
   void OnAssignment(const Assignment& assignment);
   void FallBack();
+  void LookUp();
+  void StandIn();
+  std::shared_ptr<ShardSource> Prober();
   void Follow(std::shared_ptr<ShardSource> source);
+  void Announce(SourceKind source);
   void Show(std::optional<SourceKind> source);
   SourceHooks HooksOf();
   void SetNode(std::string node);
@@ -70,6 +75,7 @@ class Session : public std::enable_shared_from_this<Session> {
   std::chrono::steady_clock::time_point inbox_again_{};
   std::shared_ptr<control::AssignmentClient> coordinators_;  ///< While it accepts work and has an inbox.
   std::shared_ptr<ShardSource> source_;                      ///< None: nobody has said yet what to consume.
+  std::shared_ptr<ShardSource> stand_in_;                    ///< For `source_`, until that can tell again.
   std::optional<SourceKind> shown_;                          ///< The source, as log and metrics have it.
   bool silent_ = false;                                      ///< No coordinator assigned, when last one was asked.
 };

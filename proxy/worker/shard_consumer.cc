@@ -24,6 +24,7 @@ ShardConsumer::ShardConsumer(std::shared_ptr<amqp::Connection> connection, std::
 
 void ShardConsumer::Start(const std::string& tag, unsigned prefetch) {
   tag_ = tag;
+  prefetch_ = prefetch;
   last_delivery_ = std::chrono::steady_clock::now();
   channel_ = connection_->OpenChannel();
   const auto weak = weak_from_this();

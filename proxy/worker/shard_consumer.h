@@ -80,6 +80,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   bool is_open() const override { return channel_->is_open(); }
 
   std::size_t held() const { return held_; }
+  unsigned prefetch() const { return prefetch_; }                                         ///< As it was started with.
   std::chrono::steady_clock::time_point last_delivery() const { return last_delivery_; }  ///< Or the start.
   bool consuming() const { return consuming_; }  ///< Whether the broker ever agreed to the consumer.
   /// Nothing held, and nothing more to come.
@@ -97,6 +98,7 @@ class ShardConsumer final : public JobSource, public std::enable_shared_from_thi
   std::shared_ptr<amqp::Channel> channel_;
   std::string shard_;
   std::string tag_;
+  unsigned prefetch_ = 0;
   std::shared_ptr<const std::string> inbox_;
   ShardConsumerHooks hooks_;
   wire::ResponseEncoder encoder_;

@@ -111,6 +111,28 @@ def test_follows_each_change(stream, shards, coordinator, blind, backend):
         wait_until(lambda ready=bool(wanted): worker.is_ready() == ready, 20, worker.log_tail)
 
 
+def test_shares_its_concurrency_anew_when_there_are_more_or_fewer_shards_of_its_node(stream, shards, coordinator, blind,
+                                                                                   backend, caller):
+    release = threading.Event()
+    slow = backend("slow", lambda request: (release.wait(120), Response(200, [], b"slow"))[1])
+    asked = coordinator(lambda said: shards[:2])
+    worker = blind(slow.url, "--concurrency", "8")
+
+    def prefetch():
+        return sorted((entry["queue"]["name"], entry["prefetch_count"]) for entry in stream.get("consumers/%2F")
+                      if entry["queue"]["name"] in shards)
+    wait_until(lambda: prefetch() == [(shards[0], 4), (shards[1], 4)], 20, prefetch)
+    held = caller.send(shards[0], "POST", "/held")
+    wait_until(lambda: slow.requests, 20, "it is being worked on")
+    for wanted, each in ((shards[:1], 8), (shards[:2], 4), (shards, 4)):
+        asked.assign(asked.said[0], wanted)
+        wait_until(lambda wanted=wanted, each=each: prefetch() == [(name, each) for name in wanted], 20, prefetch)
+    release.set()
+    caller.wait([held])
+    assert len(caller.responses[held]) == 1 and len(slow.requests) == 1, "what it had is finished, once"
+    assert worker.log().count("consuming a shard") == 2 + 1 + 2 + 2, worker.log()
+
+
 def test_finishes_what_it_has_of_a_shard_that_is_assigned_to_another(stream, shards, coordinator, blind, backend, caller):
     release = threading.Event()
     slow = backend("slow", lambda request: (release.wait(120), Response(200, [], b"slow"))[1])
@@ -304,6 +326,23 @@ def test_keeps_what_it_has_when_coordinators_fall_silent_and_goes_by_the_managem
     def told():
         return [line for line in worker.log().splitlines() if " consumes " in line]
     wait_until(lambda: len(told()) == 3, 20, told)
+
+
+def test_an_alarm_that_silences_everybody_changes_nothing(cluster, stream, shards, coordinator, programs, backend, caller):
+    coordinator(lambda said: shards[:1])
+    worker = programs.worker(cluster, STREAM, backend("web").url, node=0)
+    wait_held(stream, shards[:1])
+    wait_source(worker, "coordinator")
+    try:
+        for index in range(CLUSTER_NODES):
+            cluster.ctl(index, "set_vm_memory_high_watermark", "0")
+        # The broker stops reading from this worker once it publishes: its next hello comes within ten seconds.
+        always(lambda: sorted(holders(stream)) == shards[:1] and source(worker) == ["coordinator"], 10 + 2 * SILENCE_S)
+    finally:
+        for index in range(CLUSTER_NODES):
+            cluster.ctl(index, "set_vm_memory_high_watermark", "0.4")
+    wait_until(lambda: status(caller.ask(shards[0])) == 200, 30, "it serves on")
+    assert source(worker) == ["coordinator"]
 
 
 def test_without_any_coordinator_nothing_waits_for_one(cluster, stream, shards, programs, backend):

@@ -9,6 +9,7 @@ import pytest
 
 from raw_backend import OK, RawBackend, always
 from support import amqp
+from support.management import part
 from support.waiting import always as always_true
 from support.waiting import wait_until
 from worker_calls import STREAM, Caller, holders, make_shards, shard, status
@@ -177,6 +178,22 @@ def test_keeps_its_shards_while_the_management_api_cannot_be_asked(cluster, stre
     api.mode = "pass"
     wait_until(lambda: len(holders(stream)) == 2, 20, "it finds the new shard")
     wait_until(lambda: worker.metric("warren_worker_shards") == 2, 20, "and counts it")
+
+
+def test_looks_for_the_shards_of_a_named_node_itself_while_the_management_api_cannot_be_asked(
+        cluster, stream, programs, application, relay, caller, queue):
+    api = relay(cluster.management[0], "error500")
+    worker = programs.start("warren-worker", "--stream", STREAM, "--upstream", application().url, "--node", cluster.amqp[0],
+                            "--local-node", cluster.names[0], "--management", api.url, "--refresh", "100ms")
+    wait_until(lambda: holders(stream) == {queue: cluster.names}, 20, lambda: holders(stream))
+    assert worker.metric("warren_worker_assignment_source", source="probe") == 1
+    assert status(caller.ask(queue)) == 200
+    make_shards(stream, cluster.names, per_node=2)
+    api.mode = "pass"
+    wait_until(lambda: worker.metric("warren_worker_assignment_source", source="management") == 1, 20, "it goes by the API")
+    wait_until(lambda: len(holders(stream)) == 2, 20, "it finds the new shard")
+    stream.delete(f"queues/%2F/{part(queue)}")
+    wait_until(lambda: worker.metric("warren_worker_shards") == 1, 20, "it notices that one has gone")
 
 
 def test_learns_its_node_once_the_management_api_answers(cluster, stream, programs, application, relay, queue):

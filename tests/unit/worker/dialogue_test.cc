@@ -139,6 +139,23 @@ TEST_F(DialogueTest, LooksForACoordinatorThatIsLateAndGivesItUpAfterFifteenSecon
   EXPECT_EQ(silences_, 1);
 }
 
+TEST_F(DialogueTest, TakesNobodyForGoneWhileNobodyCanSpeak) {
+  Pass(milliseconds(0));
+  Hear(1, 1);
+  for (int i = 0; i < 60; ++i) {
+    Pass(milliseconds(10'000));
+    dialogue_.OnBlocked(now_);
+  }
+  EXPECT_EQ(silences_, 0);
+  EXPECT_FALSE(Hear(1, 0)) << "what was overtaken before still is";
+  Pass(kSilentAfter - milliseconds(1));
+  EXPECT_EQ(silences_, 0);
+  Pass(milliseconds(1));
+  EXPECT_EQ(silences_, 1) << "once it can be heard again, silence counts";
+  dialogue_.OnBlocked(now_);
+  EXPECT_EQ(dialogue_.state(), State::kSilent) << "nobody is there because nobody can speak";
+}
+
 TEST_F(DialogueTest, LooksForACoordinatorOnceAHelloCameBackButHoldsOnToWhatWasSaid) {
   Pass(milliseconds(0));
   Hear(1, 1);
