@@ -40,7 +40,7 @@ void Conversation::Impl::OnBrokerFrame(const Seen& seen) {
 /// A message that was begun is ended; all else but the closing is dropped.
 void Conversation::Impl::OnRefusedByUs(Channel& channel, const Seen& seen) {
   if (seen.frame.type != amqp::FrameType::kMethod && channel.from_broker.busy()) return OnBrokerContent(channel, seen);
-  if (seen.method == AMQP_CHANNEL_CLOSE_METHOD) {
+  if (seen.method == AMQP_CHANNEL_CLOSE_METHOD && !client_raw_) {
     AppendBare(out_->to_broker, channel.number, AMQP_CHANNEL_CLOSE_OK_METHOD);
   }
   Swallow(Side::kBroker);
@@ -61,6 +61,7 @@ void Conversation::Impl::OnBrokerMethod(Channel& channel, const Seen& seen) {
     case AMQP_BASIC_GET_OK_METHOD: OnReply(channel, seen, Expected::Reply::kGet); return channel.from_broker.Begin();
     case AMQP_QUEUE_DECLARE_OK_METHOD: return OnReply(channel, seen, Expected::Reply::kDeclare);
     case AMQP_QUEUE_PURGE_OK_METHOD: return OnReply(channel, seen, Expected::Reply::kPurge);
+    case AMQP_BASIC_RECOVER_OK_METHOD: OnRecover(channel); break;  // What was under way meanwhile was given back too.
     case AMQP_CHANNEL_CLOSE_METHOD: return OnChannelClosed(channel, seen);
     default: break;
   }
@@ -165,6 +166,7 @@ void Conversation::Impl::OnReply(Channel& channel, const Seen& seen, Expected::R
 
 void Conversation::Impl::OnChannelClosed(Channel& channel, const Seen& seen) {
   if (auto close = ReadClose(seen.arguments())) {
+    if (close->code == AMQP_NOT_FOUND) NoteMissing(channel, close->text);
     close->text = Renamed(channel, std::move(close->text));
     AppendClose(out_->to_client, channel.number, seen.method, *close);
   } else {
@@ -172,6 +174,17 @@ void Conversation::Impl::OnChannelClosed(Channel& channel, const Seen& seen) {
   }
   LeaveAll(channel);
   channel.phase = Channel::Phase::kBrokerCloses;
+}
+
+/// A shard that was to be consumed is not there: whoever asks for shards next is not to be given it again as it was
+/// seen before. Brokers cut what is too long, and say so with dots.
+void Conversation::Impl::NoteMissing(const Channel& channel, const std::string& text) {
+  for (const auto& [id, consumer] : consumers_) {
+    if (consumer.channel != channel.number || consumer.left) continue;
+    for (const std::string& queue : consumer.subscriptions.Opening()) {
+      if (text.ends_with("...") || text.find("'" + queue + "'") != std::string::npos) outside_.Lost(id, queue);
+    }
+  }
 }
 
 /// Errors name the shard; the client knows it by another name.

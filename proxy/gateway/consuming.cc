@@ -77,7 +77,7 @@ void Conversation::Impl::OnShards(ConsumerId id, const std::vector<std::string>&
 /// Does what is to be done now. The consumer may be gone after it.
 void Conversation::Impl::Advance(StreamConsumer& consumer) {
   Channel* channel = Find(consumer.channel);
-  if (channel == nullptr || channel->phase != Channel::Phase::kOpen || close_seen_) return;
+  if (channel == nullptr || channel->phase != Channel::Phase::kOpen || close_seen_ || client_raw_) return;
   if (!consumer.cancelled && consumer.joined && consumer.subscriptions.dirty()) {
     const Subscriptions::Steps steps = consumer.subscriptions.Plan(now_);
     Close(*channel, consumer, steps.close);

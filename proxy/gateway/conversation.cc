@@ -16,6 +16,9 @@ constexpr std::size_t kHeaderBytes = 8;  ///< "AMQP" and the version.
 constexpr std::chrono::seconds kCloseTimeout{3};
 /// Until the sides have agreed on another. The broker's own limit is lower then, and it is the one to say so.
 constexpr std::uint32_t kFirstFrameMax = 131'072;
+/// RabbitMQ takes frames of clients that are longer by this than what was agreed on (FRAME_SIZE_FUDGE in
+/// rabbit_reader).
+constexpr std::uint32_t kExcessBytes = 8;
 /// Brokers take no larger frame before the limit is agreed on.
 constexpr std::size_t kMaxStartOkBytes = 4'096;
 constexpr std::size_t kChannelBytes = 1'024;  ///< As accounted.
@@ -77,7 +80,8 @@ std::size_t Conversation::memory_bytes() const { return impl_->memory_bytes_; }
 std::optional<Conversation::Impl::Seen> Conversation::Impl::NextFrame(std::string_view bytes, Side from,
                                                                       bool& broken) const {
   const std::uint32_t agreed = from == Side::kClient ? client_frame_max_ : broker_frame_max_;
-  auto frame = amqp::SplitFrame(bytes, agreed == 0 ? kFirstFrameMax : agreed);
+  const std::uint32_t more = from == Side::kClient ? kExcessBytes : 0;
+  auto frame = amqp::SplitFrame(bytes, (agreed == 0 ? kFirstFrameMax : agreed) + more);
   if (!frame) broken = true;
   if (!frame || !*frame) return std::nullopt;
   Seen seen{**frame, bytes.substr(0, amqp::FrameBytes(**frame)), 0};
@@ -126,6 +130,8 @@ std::size_t Conversation::Impl::FromClient(std::string_view bytes) {
     } else {
       OnClientFrame(*seen);
     }
+    // At once: a read has room for thousands of methods that each take much.
+    CloseIfTooLarge();
   }
   return taken;
 }
@@ -276,7 +282,9 @@ void Conversation::Impl::Swallow(Side from) {
   amqp::AppendHeartbeat(from == Side::kClient ? out_->to_broker : out_->to_client);
 }
 
+/// Nothing of ours may come among bytes of the client that are no frames to us.
 void Conversation::Impl::InsertToBroker(Channel& channel, std::string_view frames) {
+  if (client_raw_) return;
   (channel.from_client.busy() ? channel.to_broker : out_->to_broker) += frames;
 }
 
@@ -290,7 +298,9 @@ void Conversation::Impl::CloseConnection(std::uint16_t code, std::string text, M
   for (auto& [number, channel] : channels_) LeaveAll(channel);
   ++tally_.refusals;
   AppendClose(out_->to_client, 0, AMQP_CONNECTION_CLOSE_METHOD, {code, text, cause});
-  if (!broker_lost_) AppendClose(out_->to_broker, 0, AMQP_CONNECTION_CLOSE_METHOD, {AMQP_REPLY_SUCCESS, text, 0});
+  if (!broker_lost_ && !client_raw_) {
+    AppendClose(out_->to_broker, 0, AMQP_CONNECTION_CLOSE_METHOD, {AMQP_REPLY_SUCCESS, text, 0});
+  }
   closing_ = true;
   close_by_ = now_ + kCloseTimeout;
 }
@@ -309,6 +319,10 @@ void Conversation::Impl::RefuseChannel(Channel& channel, std::uint16_t code, std
 
 void Conversation::Impl::Exit() {
   streams_.reset();
+  CloseIfTooLarge();
+}
+
+void Conversation::Impl::CloseIfTooLarge() {
   if (memory_bytes_ <= options_.max_memory_bytes || closing_ || finished_) return;
   CloseConnection(AMQP_RESOURCE_ERROR,
                   "RESOURCE_ERROR - channels and consumers of this connection take more memory than the gateway allows",

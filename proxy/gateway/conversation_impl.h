@@ -39,8 +39,7 @@ class Conversation::Impl {
     now_ = now;
     out_ = &out;
   }
-  /// After it. What one call brings is taken in whole, however much: it is bounded by what is given.
-  void Exit();
+  void Exit();  ///< After it.
 
   const ConversationOptions options_;
   Outside& outside_;
@@ -77,6 +76,7 @@ class Conversation::Impl {
   void Swallow(Side from);
   void InsertToBroker(Channel& channel, std::string_view frames);
   void InsertToClient(Channel& channel, std::string_view frames);
+  void CloseIfTooLarge();
   void CloseConnection(std::uint16_t code, std::string text, MethodId cause);
   void RefuseChannel(Channel& channel, std::uint16_t code, std::string text, MethodId cause);
   void Reserve(std::size_t bytes) { memory_bytes_ += bytes; }
@@ -116,6 +116,7 @@ class Conversation::Impl {
   void OnCancelNotice(Channel& channel, const Seen& seen);
   void OnReply(Channel& channel, const Seen& seen, Expected::Reply reply);
   void OnChannelClosed(Channel& channel, const Seen& seen);
+  void NoteMissing(const Channel& channel, const std::string& text);
   void OnRefusedByUs(Channel& channel, const Seen& seen);
   std::string Renamed(const Channel& channel, std::string text);
 

@@ -58,7 +58,9 @@ void Conversation::Impl::OnGetReply(Channel& channel, const Seen& seen, std::sha
   const bool empty = seen.method == AMQP_BASIC_GET_EMPTY_METHOD;
   if (empty && operation->queues.size() > 1) {
     operation->queues.erase(operation->queues.begin());
-    AppendGet(out_->to_broker, channel.number, operation->queues.front(), operation->bit);
+    std::string get;
+    AppendGet(get, channel.number, operation->queues.front(), operation->bit);
+    InsertToBroker(channel, get);
     Expect(channel, {Expected::Reply::kGet, true, std::move(operation), {}});
     return Swallow(Side::kBroker);
   }

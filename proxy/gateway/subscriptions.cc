@@ -216,6 +216,14 @@ bool Subscriptions::IsClosing(Number number) const {
   return held != held_.end() && held->second.state == State::kClosing;
 }
 
+std::vector<std::string> Subscriptions::Opening() const {
+  std::vector<std::string> queues;
+  for (const auto& [number, held] : held_) {
+    if (held.state == State::kOpening) queues.push_back(held.queue);
+  }
+  return queues;
+}
+
 bool Subscriptions::idle() const {
   return std::all_of(held_.begin(), held_.end(), [](const auto& held) { return held.second.state == State::kRetired; });
 }

@@ -181,6 +181,25 @@ TEST_F(ConsumingTest, ARefusalNamesTheQueueAsTheClientDoes) {
   EXPECT_EQ(conversation->tally().channels, 0u);
 }
 
+TEST_F(ConsumingTest, AShardThatIsNotThereIsLostBeforeTheClientComesAgain) {
+  Begin();
+  Client(ConsumeOf("logs", "c"));
+  Shards(1, {n1, n2, n3});
+  Broker(ConsumeOk("c/shard-1.1") + ChannelClose(404, "NOT_FOUND - no queue '" + n2 + "' in vhost '/'"));
+  EXPECT_EQ(to_client.back(), "1 channel.close 404 NOT_FOUND - no queue 'logs' in vhost '/'");
+  EXPECT_EQ(lost, Strings{n2});
+  EXPECT_EQ(left, std::vector<ConsumerId>{1});
+}
+
+TEST_F(ConsumingTest, NoShardIsLostByAQueueOfTheClientsThatIsNotThere) {
+  Begin();
+  Client(ConsumeOf("logs", "c", Consume::kNoWait) + ConsumeOf("mine", "d"));
+  Shards(1, {n1, n2});
+  Broker(ChannelClose(404, "NOT_FOUND - no queue 'mine' in vhost '/'"));
+  EXPECT_EQ(lost, Strings{});
+  EXPECT_EQ(left, std::vector<ConsumerId>{1});
+}
+
 TEST_F(ConsumingTest, ANoticeThatCrossesACancelIsNotAnsweredTwice) {
   Begin();
   ConsumeStream(0, {n1, n2});

@@ -72,6 +72,35 @@ TEST_F(ConversationTest, LeavesWhatIsNoAmqpToTheBroker) {
   EXPECT_EQ(conversation->tally().protocol_errors, 1u);
 }
 
+TEST_F(ConversationTest, UnderstandsFramesAsLongAsTheBrokerDoes) {
+  for (const std::size_t excess : {0u, 8u, 9u}) {
+    joined.clear();
+    Begin();
+    std::string bytes;
+    FrameWriter(bytes, 1, AMQP_BASIC_PUBLISH_METHOD).U16(0).ShortString("e").ShortString("k").U8(0).End();
+    bytes += Content(std::string(131'072 - amqp::kFrameOverheadBytes + excess, 'x')) + ConsumeOf("logs", "c");
+    Output out;
+    EXPECT_EQ(conversation->FromClient(bytes, now, out), bytes.size());
+    EXPECT_EQ(joined.size(), excess <= 8 ? 1u : 0u) << excess;
+    EXPECT_EQ(conversation->tally().protocol_errors, excess <= 8 ? 0u : 1u) << excess;
+  }
+}
+
+TEST_F(ConversationTest, SaysNothingOfItsOwnAmongBytesThatAreNoFrames) {
+  Begin();
+  ConsumeStream(1, {ShardOn("n1"), ShardOn("n2")});
+  Broker(DeliverTo("c/shard-1.1", 1));
+  Output out;
+  conversation->FromClient(std::string("\x01\0\x01\xff\xff\xff\xff", 7), now, out);
+  EXPECT_EQ(Shards(1, {ShardOn("n3")}), Strings{});
+  EXPECT_EQ(Pass(std::chrono::seconds(5)), Strings{});
+  EXPECT_EQ(Shards(1, {}, false), Strings{});
+  out = {};
+  conversation->Shutdown("the gateway shuts down", now, out);
+  EXPECT_EQ(out.to_broker, "");
+  EXPECT_EQ(Lines(out.to_client), Strings{"0 connection.close 320 CONNECTION_FORCED - the gateway shuts down"});
+}
+
 TEST_F(ConversationTest, PassesAnotherProtocolsHeaderAndTheBrokersAnswer) {
   conversation = std::make_unique<Conversation>(ConversationOptions{}, *this);
   Output out;
@@ -236,6 +265,26 @@ TEST_F(ConversationTest, ClosesAConnectionThatAsksForTooMuchMemory) {
   ASSERT_EQ(to_client.size(), 1u);
   EXPECT_TRUE(to_client.front().starts_with("0 connection.close 506 RESOURCE_ERROR"));
   EXPECT_LT(conversation->memory_bytes(), 80u << 10);
+}
+
+TEST_F(ConversationTest, ClosesAConnectionThatAsksForTooMuchInOnePiece) {
+  Strings shards;
+  for (int index = 0; index < 100; ++index) shards.push_back(ShardOn("n1", index));
+  SetQueues(shards);
+  for (const bool purge : {false, true}) {
+    Begin({.accept_purge = true});
+    const std::string one = purge ? OnQueue(AMQP_QUEUE_PURGE_METHOD, "logs") : Passive("logs");
+    std::string bytes;
+    for (int times = 0; times < 5'000; ++times) bytes += one;
+    Output out;
+    EXPECT_EQ(conversation->FromClient(bytes, now, out), bytes.size());
+    EXPECT_TRUE(Lines(out.to_client).front().starts_with("0 connection.close 506 RESOURCE_ERROR"));
+    EXPECT_LT(out.to_broker.size(), 8u << 20);
+    EXPECT_EQ(Lines(out.to_broker).back().substr(0, 18), "0 connection.close");
+    out = {};
+    conversation->FromClient(Method(AMQP_CONNECTION_CLOSE_OK_METHOD, 0), now, out);
+    EXPECT_TRUE(conversation->finished());
+  }
 }
 
 }  // namespace

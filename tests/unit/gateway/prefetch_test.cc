@@ -66,6 +66,20 @@ TEST_F(PrefetchTest, AcknowledgementsCountOnceATransactionIsCommitted) {
   EXPECT_EQ(Client(Method(AMQP_TX_COMMIT_METHOD)), (Strings{"1 tx.commit", "1 basic.consume " + n2 + "|c/shard-1.2"}));
 }
 
+TEST_F(PrefetchTest, WhatComesWhileTheBrokerIsAskedToRecoverIsNotTheClientsForEver) {
+  Begin();
+  ConsumeStream(1, {n1, n2});
+  std::string recover;
+  FrameWriter(recover, 1, AMQP_BASIC_RECOVER_METHOD).U8(1).End();
+  Client(recover);
+  Broker(DeliverTo("c/shard-1.1", 1));  // It was under way, and is given back like the others.
+  Broker(Method(AMQP_BASIC_RECOVER_OK_METHOD) + DeliverTo("c/shard-1.1", 2));
+  Pass(kTurn);
+  Broker(CancelOk("c/shard-1.1"));
+  EXPECT_EQ(to_broker, Strings{});
+  EXPECT_EQ(Client(Ack(2)), (Strings{"1 basic.ack", "1 basic.consume " + n2 + "|c/shard-1.2"}));
+}
+
 TEST_F(PrefetchTest, ANewShardTakesPartOfALargerShare) {
   Begin();
   ConsumeStream(4, {n1});
