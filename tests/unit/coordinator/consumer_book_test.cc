@@ -111,7 +111,7 @@ TEST(ConsumerBook, IsBounded) {
   ConsumerBook book;
   const auto fill = [&](const std::string& vhost) {
     std::size_t i = 0;
-    while (book.Hear(vhost, std::to_string(i / 7), HelloOf(std::to_string(i)), 0) == Heard::kNew) ++i;
+    while (book.Hear(vhost, std::to_string(i / 100), HelloOf(std::to_string(i)), 0) == Heard::kNew) ++i;
     return i;
   };
   EXPECT_EQ(fill("/"), ConsumerBook::kMostOfVhost.consumers);
