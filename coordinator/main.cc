@@ -172,7 +172,7 @@ int RunDaemon(const Parsed& parsed, const management::ClientOptions& management,
   auto token = program::ReadToken(parsed);
   if (!token) return Explain(token.error());
   auto metrics = std::make_shared<program::Metrics>("warren-coordinator");
-  RegisterTelemetry(*metrics, reconciler);
+  RegisterTelemetry(metrics, reconciler);
   const auto editor = EditorOfBroker(management, [&reconciler] { reconciler.Trigger(); });
   const auto context = [&reconciler, &editor] {
     return ApiContext{

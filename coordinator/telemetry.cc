@@ -185,8 +185,8 @@ std::vector<MetricFamily> CollectSnapshot(const Snapshot& snapshot, std::int64_t
   return all;
 }
 
-void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
-  auto& registry = metrics.registry();
+void RegisterTelemetry(const std::shared_ptr<program::Metrics>& metrics, Reconciler& reconciler) {
+  auto& registry = metrics->registry();
   auto& duration = prometheus::BuildHistogram()
                        .Name("warren_reconcile_duration_seconds")
                        .Help("Time of a run: observing, planning and applying until nothing was left to do.")
@@ -206,18 +206,18 @@ void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler) {
       actions.Add({{"kind", std::string(Name(kind))}, {"outcome", outcome}});
   }
   reconciler.SetListeners(
-      [&duration, &runs](const RunReport& report) {
+      [metrics, &duration, &runs](const RunReport& report) {
         duration.Observe(report.took.count());
         runs.Add({{"outcome", std::string(Name(report.outcome))}}).Increment();
       },
-      [&actions](const StreamOutcome& outcome) {
+      [metrics, &actions](const StreamOutcome& outcome) {
         for (const ActionOutcome& action : outcome.actions) {
           if (!action.attempted) continue;
           actions.Add({{"kind", std::string(Name(action.kind))}, {"outcome", action.result ? "done" : "failed"}})
               .Increment();
         }
       });
-  metrics.Register(std::make_shared<SnapshotCollector>(reconciler));
+  metrics->Register(std::make_shared<SnapshotCollector>(reconciler));
 }
 
 program::Readiness CoordinatorReadiness(const Snapshot& snapshot, const EventStatus& events, std::int64_t now_ms,

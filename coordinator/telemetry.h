@@ -11,8 +11,9 @@
 
 namespace warren::coordinator {
 
-/// Registers all metrics and listens to the reconciler, which must outlive the metrics' last scrape.
-void RegisterTelemetry(program::Metrics& metrics, Reconciler& reconciler);
+/// Registers all metrics and listens to the reconciler, which must outlive the metrics' last scrape. It keeps the
+/// metrics as long as it lives: what it has under way may end when nobody scrapes any more.
+void RegisterTelemetry(const std::shared_ptr<program::Metrics>& metrics, Reconciler& reconciler);
 
 /// Ready: the cluster was observed, and the observation is not older than three intervals while
 /// newer attempts fail, whether it leads or not. Says `role` (LeaseStatus::ToString(); empty: nothing) and where it
