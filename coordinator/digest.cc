@@ -40,6 +40,19 @@ bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue
   });
 }
 
+std::vector<std::string> Rebounds(const StreamOutcome& outcome) {
+  std::vector<std::string> queues;
+  for (const ActionOutcome& action : outcome.actions) {
+    const bool to_queue = action.kind == ActionKind::kBindShard;
+    if (!to_queue && action.kind != ActionKind::kBindExchange) continue;
+    const ActionKind undone = to_queue ? ActionKind::kUnbindShard : ActionKind::kUnbindExchange;
+    if (action.exchange == outcome.exchange && Did(outcome, action.kind, action.queue) &&
+        Did(outcome, undone, action.queue))
+      queues.push_back(action.queue);
+  }
+  return queues;
+}
+
 Drains DrainsOf(const Plan& plan) {
   Drains drains;
   for (const StreamPlan& stream : plan.streams) {

@@ -22,6 +22,9 @@ std::string Summary(const StreamOutcome& outcome);
 /// About a binding of the stream's exchange itself: those between shards say nothing of the ring.
 bool Did(const StreamOutcome& outcome, ActionKind kind, const std::string& queue);
 
+/// Queues that were unbound from the stream's exchange and bound to it again.
+std::vector<std::string> Rebounds(const StreamOutcome& outcome);
+
 /// What the plan's shards wait for that are being drained.
 struct Drains {
   bool any = false;

@@ -7,6 +7,7 @@
 #include "coordinator/clock.h"
 #include "coordinator/digest.h"
 #include "coordinator/observer.h"
+#include "coordinator/outcome_book.h"
 #include "policies/names.h"
 
 namespace warren::coordinator {
@@ -53,6 +54,8 @@ class Reconciler::Impl {
   ~Impl() {
     pool_.Stop();  // Nothing calls in from its thread any more.
     assignments_.Stop();
+    RunReport report;
+    TakeLate(report);
   }
 
   RunReport ConvergeOnce();
@@ -71,7 +74,8 @@ class Reconciler::Impl {
   RunReport Converge(EventSource* events);
   void ApplyPlan(const Plan& plan, std::uint64_t term, RunReport& report, Lines& failed);
   void Tell(const StreamOutcome& outcome, bool news = true);
-  void NoteRebounds(const StreamOutcome& outcome);
+  void Take(const StreamOutcome& outcome, RunReport& report);
+  void TakeLate(RunReport& report);
   milliseconds UntilNextLook() const;
 
   // What comes later in this list uses what comes before.
@@ -81,7 +85,7 @@ class Reconciler::Impl {
   Waker waker_;
   Journal journal_;
   Board board_{journal_};
-  Board::Failures failures_;
+  OutcomeBook outcomes_;
   std::map<std::string, Clock::time_point> lost_;  ///< Node -> when its connection ended; the pool's thread.
   Drains drains_;                                  ///< Of the last plan.
   std::optional<std::int64_t> next_look_ms_;  ///< When the last plan wants the next one, Unix time; unset: it does not.
@@ -98,7 +102,7 @@ class Reconciler::Impl {
       journal_};
   Applier applier_{pool_,
                    [this](const StreamOutcome& outcome) {
-                     Tell(outcome);
+                     outcomes_.AddLate(outcome);
                      waker_.Event();
                    },
                    &lease_};
@@ -167,7 +171,7 @@ std::uint64_t Reconciler::Impl::TakeTerm() {
   const std::uint64_t term = lease_.term();
   if (term != 0 && term != in_term_) {
     observer_.Forget();
-    failures_.clear();
+    outcomes_.failures().clear();
     in_term_ = term;
   }
   return term;
@@ -192,37 +196,27 @@ void Reconciler::Impl::Tell(const StreamOutcome& outcome, bool news) {
       {{"vhost", outcome.vhost}, {"exchange", outcome.exchange}, {"action", failure->action}});
 }
 
-void Reconciler::Impl::NoteRebounds(const StreamOutcome& outcome) {
-  for (const ActionOutcome& action : outcome.actions) {
-    const bool bound = action.kind == ActionKind::kBindShard || action.kind == ActionKind::kBindExchange;
-    if (bound && action.exchange == outcome.exchange && Did(outcome, action.kind, action.queue) &&
-        Did(outcome, action.kind == ActionKind::kBindShard ? ActionKind::kUnbindShard : ActionKind::kUnbindExchange,
-            action.queue))
-      observer_.NoteRebound(outcome.vhost, action.queue);
-  }
+/// Takes note of what became of a stream, whether it was waited for or not.
+void Reconciler::Impl::Take(const StreamOutcome& outcome, RunReport& report) {
+  for (const std::string& queue : Rebounds(outcome)) observer_.NoteRebound(outcome.vhost, queue);
+  report.applied += outcome.succeeded();
+  report.failed += outcome.failure() == nullptr ? 0 : 1;
+  Tell(outcome, outcomes_.Note(outcome));
+}
+
+void Reconciler::Impl::TakeLate(RunReport& report) {
+  for (const StreamOutcome& outcome : outcomes_.TakeLate()) Take(outcome, report);
 }
 
 void Reconciler::Impl::ApplyPlan(const Plan& plan, std::uint64_t term, RunReport& report, Lines& failed) {
+  TakeLate(report);  // Of a stream that ended after the plan's observation it is older than what comes now.
   const Lines lines = ActionLines(plan);
   desk_.ExpectUnbindings(plan);
   const auto ended = [this, term] { return waker_.stopped() || lease_.term() != term; };
   for (const StreamOutcome& outcome : applier_.Apply(plan, ended, term)) {
-    NoteRebounds(outcome);
-    report.applied += outcome.succeeded();
-    const std::pair key{outcome.vhost, outcome.exchange};
-    const ActionOutcome* failure = outcome.failure();
-    if (failure == nullptr) {
-      Tell(outcome);
-      failures_.erase(key);
-      continue;
-    }
-    ++report.failed;
+    Take(outcome, report);
     const StreamName name{outcome.vhost, outcome.exchange};
-    failed[name] = lines.at(name);
-    const Error error = failure->result.error().Within(failure->action);
-    const auto before = failures_.find(key);
-    Tell(outcome, before == failures_.end() || before->second.ToString() != error.ToString());
-    failures_.insert_or_assign(key, error);
+    if (outcome.failure() != nullptr) failed[name] = lines.at(name);
   }
 }
 
@@ -233,8 +227,9 @@ RunReport Reconciler::Impl::Converge(EventSource* events) {
   int rereads = 0;
   report.outcome = RunOutcome::kPartial;
   for (int round = 0; round < kMostRounds; ++round) {
+    TakeLate(report);
     const std::uint64_t term = TakeTerm();
-    const auto plan = observer_.Look(failures_, events);
+    const auto plan = observer_.Look(outcomes_.failures(), events);
     drains_ = plan ? DrainsOf(*plan) : Drains{};
     next_look_ms_ = plan ? plan->next_look_ms() : std::nullopt;
     if (drains_.unknown && !next_look_ms_) next_look_ms_ = plan->observed_at_ms + options_.statistics_interval.count();
