@@ -15,7 +15,7 @@ using program::LogLevel;
 /// Conditions that come and go with what the log and the journal have anyway: actions that are to be done are told
 /// of when they are done, and a node once, not with each of its streams.
 bool IsToldOtherwise(const Condition& condition) {
-  constexpr std::string_view kReasons[] = {"ActionsPending", "NodeDown", "NodeUnavailable", "NodeDrained"};
+  constexpr std::string_view kReasons[] = {"ActionsPending", "NodeDown", "NodeUnavailable"};
   return condition.type == ConditionType::kReady ||
          std::find(std::begin(kReasons), std::end(kReasons), condition.reason) != std::end(kReasons);
 }

@@ -173,6 +173,7 @@ def names_in(*parts):
 def test_the_manual_and_the_rules_name_what_is_there(cluster, programs):
     proxy = programs.proxy(cluster, EXCHANGE)
     assert request(proxy.port, "GET", "/").status == 200
+    wait_until(lambda: proxy.metric("warren_proxy_requests_total") == 1, 20, "it is counted once it is answered")
     there = {re.sub(r"_(bucket|sum|count)$", "", name) if "seconds_" in name else name
              for name, _, _ in samples(proxy.metrics_text()) if name.startswith("warren_proxy_")}
     with open(f"{REPOSITORY}/docs/man/warren-proxy.1", encoding="utf-8") as text:

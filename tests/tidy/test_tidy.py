@@ -257,3 +257,16 @@ def test_every_option_is_in_the_manual(program):
     manual = read(page).replace("\\-", "-")
     options = options_of(program)
     report([f"{page} does not know {option}" for option in sorted(options) if option not in manual])
+
+
+def test_every_metric_is_in_a_manual():
+    """In full, or below METRICS without the prefix that the page names."""
+    pages = {program: read(f"docs/man/{program}.1").replace("\\-", "-").partition(".SH METRICS")[2].partition("\n.SH ")[0]
+             for program in PROGRAMS}
+    told = {word if word.startswith(("warren_", "process_")) else f"{prefix}{word}"
+            for page in pages.values() for prefix in re.findall(r"\bwarren_[a-z_]*_(?!\w)|\bwarren_(?!\w)", page)
+            for word in re.findall(r"\b[a-z]+(?:_[a-z]+)*\b", page)}
+    there = {name for path in files(("coordinator", "proxy", "shardmgr"), (".cc", ".h"))
+             for name in re.findall(r'"((?:warren|process)_[a-z_]*[a-z])"', without_comments(read(path)))}
+    assert len(there) > 80
+    report([f"no page in docs/man has {name} below METRICS" for name in sorted(there - told)])
