@@ -16,6 +16,28 @@ bool Conversation::Impl::MustWait(const Seen& seen) {
   return waits;
 }
 
+bool Conversation::Impl::stalled() const {
+  if (closing_ || close_seen_) return false;
+  if (getting_ != 0) return true;
+  const auto awaited = consumers_.find(awaited_);
+  if (awaited != consumers_.end() && awaited->second.awaited()) return true;
+  if (reopening_ == 0) return false;
+  const auto channel = channels_.find(reopening_);
+  return channel != channels_.end() && channel->second.phase == Channel::Phase::kRefused &&
+         !channel->second.broker_done;
+}
+
+/// Who has to wait is not read from, and the broker would take that silence for the client's end. For as long as the
+/// client is heard, it is told otherwise.
+std::optional<Time> Conversation::Impl::BeatDue() const {
+  constexpr int kSilentIntervals = 3;
+  const std::chrono::milliseconds interval = std::chrono::seconds(heartbeat_s_);
+  if (interval.count() == 0 || !open_ || client_raw_ || !stalled()) return std::nullopt;
+  const Time due = std::max(broker_beat_, client_taken_) + interval / 2;
+  if (due > client_heard_ + kSilentIntervals * interval) return std::nullopt;
+  return due;
+}
+
 void Conversation::Impl::OnClientFrame(const Seen& seen) {
   Channel* channel = Find(seen.frame.channel);
   if (channel != nullptr && channel->phase == Channel::Phase::kRefused) {

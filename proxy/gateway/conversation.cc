@@ -67,6 +67,7 @@ void Conversation::Tick(Time now, Output& out) {
   impl_->Exit();
 }
 
+void Conversation::HeardClient(Time now) { impl_->client_heard_ = now; }
 bool Conversation::stalled() const { return impl_->stalled(); }
 std::optional<Time> Conversation::next() const { return impl_->next(); }
 bool Conversation::finished() const { return impl_->finished_; }
@@ -110,6 +111,7 @@ std::size_t Conversation::Impl::FromClient(std::string_view bytes) {
   if (finished_) return bytes.size();
   std::size_t taken = header_taken_ ? 0 : TakeHeader(bytes);
   if (!header_taken_) return 0;
+  client_heard_ = now_;
   while (taken < bytes.size() && !stalled()) {
     bool broken = client_raw_;
     const auto seen = broken ? std::nullopt : NextFrame(bytes.substr(taken), Side::kClient, broken);
@@ -133,6 +135,7 @@ std::size_t Conversation::Impl::FromClient(std::string_view bytes) {
     // At once: a read has room for thousands of methods that each take much.
     CloseIfTooLarge();
   }
+  if (taken > 0) client_taken_ = now_;
   return taken;
 }
 
@@ -159,17 +162,6 @@ std::size_t Conversation::Impl::FromBroker(std::string_view bytes) {
     }
   }
   return taken;
-}
-
-bool Conversation::Impl::stalled() const {
-  if (closing_ || close_seen_) return false;
-  if (getting_ != 0) return true;
-  const auto awaited = consumers_.find(awaited_);
-  if (awaited != consumers_.end() && awaited->second.awaited()) return true;
-  if (reopening_ == 0) return false;
-  const auto channel = channels_.find(reopening_);
-  return channel != channels_.end() && channel->second.phase == Channel::Phase::kRefused &&
-         !channel->second.broker_done;
 }
 
 void Conversation::Impl::OnClientConnection(const Seen& seen) {
@@ -366,6 +358,7 @@ void Conversation::Impl::Shutdown(std::string_view why) {
 
 std::optional<Time> Conversation::Impl::next() const {
   std::optional<Time> next = close_by_;
+  if (const auto beat = BeatDue(); beat && (!next || *beat < *next)) next = beat;
   for (const auto& [id, consumer] : consumers_) {
     const auto due = consumer.subscriptions.next();
     if (due && (!next || *due < *next)) next = due;
@@ -376,6 +369,10 @@ std::optional<Time> Conversation::Impl::next() const {
 void Conversation::Impl::Tick() {
   if (close_by_ && now_ >= *close_by_) finished_ = true;
   if (closing_ || finished_) return;
+  if (const auto beat = BeatDue(); beat && *beat <= now_) {
+    broker_beat_ = now_;
+    amqp::AppendHeartbeat(out_->to_broker);
+  }
   for (auto at = consumers_.begin(); at != consumers_.end();) {
     StreamConsumer& consumer = (at++)->second;
     const auto due = consumer.subscriptions.next();

@@ -79,6 +79,8 @@ class Conversation {
   /// The client's next frame has to wait for the broker or for shards. Do not read from the client meanwhile; call
   /// FromClient with what was left once it is over.
   bool stalled() const;
+  /// While stalled: the client has sent more. As long as it does the broker is told that it is alive.
+  void HeardClient(Time now);
 
   /// What this consumer is to consume from now on: queues that are there. `known` is false when the stream itself is
   /// gone.

@@ -48,6 +48,7 @@ class Conversation::Impl {
   std::uint16_t heartbeat_s_ = 0;
   bool open_ = false, finished_ = false;
   std::size_t memory_bytes_ = 0;
+  Time client_heard_{};  ///< When the client last sent something.
 
  private:
   /// A frame with the bytes that it came in.
@@ -91,6 +92,7 @@ class Conversation::Impl {
   void OnOpenChannel(const Seen& seen);
   void OnRefusedChannel(Channel& channel, const Seen& seen);
   bool MustWait(const Seen& seen);
+  std::optional<Time> BeatDue() const;
   /// The stream that `name` means on this channel; null: none.
   const SeenStream* Resolve(const Channel& channel, std::string_view name, std::string& spelled);
   void OnDeclare(Channel& channel, const Seen& seen);
@@ -154,7 +156,8 @@ class Conversation::Impl {
   std::optional<Time> close_by_;
   bool wants_cancel_notice_ = false;
   std::uint32_t client_frame_max_ = 0, broker_frame_max_ = 0;  ///< 0: not agreed yet.
-  Time broker_beat_{}, client_beat_{};  ///< When a heartbeat was last put in the place of a frame.
+  Time broker_beat_{}, client_beat_{};                         ///< When a heartbeat of ours was last said to each.
+  Time client_taken_{};                                        ///< When frames of the client were last taken.
   std::unordered_map<std::uint16_t, Channel> channels_;
   std::map<ConsumerId, StreamConsumer> consumers_;
   std::shared_ptr<const StreamMap> streams_;  ///< For the length of a call.

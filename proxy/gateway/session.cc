@@ -225,6 +225,14 @@ std::optional<Time> Session::ClientSilentAt() const {
   return heard_client_ + 3 * heartbeat;
 }
 
+/// What the client says while it has to wait stays in its socket; that there is more of it shows that the client lives.
+void Session::NoteWaiting(Time now) {
+  if (!client_stalled_ || ends_[kClient].over) return;
+  boost::system::error_code ignored;
+  const std::size_t waits = ends_[kClient].peer->socket().available(ignored);
+  if (std::exchange(client_waits_, waits) != waits) conversation_->HeardClient(now);
+}
+
 /// One timer for everything. It is set anew only for something earlier: when it goes off too early it is set again.
 void Session::Arm() {
   std::optional<Time> due;
@@ -253,6 +261,7 @@ void Session::OnTimer() {
   if (const auto silent = ClientSilentAt(); silent && now >= *silent) return Finish(CloseReason::kClient);
   if (state_ == State::kRunning) {
     if (const auto next = conversation_->next(); next && now >= *next) {
+      NoteWaiting(now);
       conversation_->Tick(now, host_.out);
       return Settle();
     }

@@ -93,6 +93,7 @@ class Session final : public Outside, public std::enable_shared_from_this<Sessio
   void Close(CloseReason reason);
   void Linger();
   std::optional<Time> ClientSilentAt() const;
+  void NoteWaiting(Time now);
   void Finish(CloseReason reason);
   void Arm();
   void OnTimer();
@@ -132,6 +133,7 @@ class Session final : public Outside, public std::enable_shared_from_this<Sessio
   Time close_begin_{};
   std::uint64_t close_sent_ = 0;  ///< Bytes written when close_end_ was set.
   bool client_stalled_ = false;   ///< Bytes of the client's `unread` wait for Conversation::stalled().
+  std::size_t client_waits_ = 0;  ///< Bytes of it that its socket had meanwhile.
   bool open_ = false;
 };
 

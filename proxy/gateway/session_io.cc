@@ -72,6 +72,7 @@ void Session::OnBytes(Side side, std::string_view bytes) {
     taken = conversation_->FromBroker(bytes, now, host_.out);
   } else {
     heard_client_ = now;
+    client_waits_ = 0;
     taken = conversation_->FromClient(bytes, now, host_.out);
     client_stalled_ = conversation_->stalled();
   }
@@ -125,6 +126,7 @@ void Session::Resume(Side side) {
   End& end = ends_[side];
   if (!end.paused || !MayRead(side)) return;
   end.paused = false;
+  if (side == kClient) heard_client_ = std::chrono::steady_clock::now();  // Its silence was ours.
   boost::asio::post(timer_.get_executor(), [self = shared_from_this(), side] { self->Read(side); });
 }
 

@@ -191,6 +191,37 @@ TEST_F(ConversationTest, GetsFromLocalShardsFirstAndThenFromThoseOfNobody) {
   EXPECT_EQ(to_broker, Strings{"1 queue.declare mine"});
 }
 
+TEST_F(ConversationTest, KeepsTheBrokerFromTakingAWaitForTheClientsEnd) {
+  using std::chrono::seconds;
+  Begin();  // With a heartbeat of 60 s.
+  EXPECT_EQ(conversation->next(), std::nullopt);
+  Client(ConsumeOf("logs", "c"));
+  ASSERT_TRUE(conversation->stalled());
+  EXPECT_EQ(Pass(seconds(29)), Strings{});
+  for (int minutes = 0; minutes < 10; ++minutes) {
+    EXPECT_EQ(Pass(seconds(30)), Strings{"0 heartbeat"});
+    EXPECT_EQ(Pass(seconds(30)), Strings{"0 heartbeat"});
+    conversation->HeardClient(now);
+  }
+  Shards(1, {ShardOn("n1")});
+  Broker(ConsumeOk("c/shard-1.1"));
+  EXPECT_FALSE(conversation->stalled());
+  EXPECT_EQ(conversation->next(), std::nullopt) << "the client's own are passed on again";
+}
+
+TEST_F(ConversationTest, DoesNotKeepAClientAliveThatIsNotHeard) {
+  Begin();
+  Client(ConsumeOf("logs", "c"));
+  int beats = 0;
+  while (conversation->next() && beats < 100) {
+    now = *conversation->next();
+    EXPECT_EQ(Pass(std::chrono::seconds(0)), Strings{"0 heartbeat"});
+    ++beats;
+  }
+  EXPECT_EQ(beats, 6) << "three intervals";
+  EXPECT_EQ(Pass(std::chrono::seconds(60)), Strings{});
+}
+
 TEST_F(ConversationTest, TellsTheClientThatItsNodeIsLost) {
   Begin();
   Output out;
