@@ -120,13 +120,15 @@ def test_every_metric_has_our_prefix_or_is_about_the_process(system):
 
 
 def dashboard_queries():
-    """Every expression of the published dashboard, with its variable filled in."""
-    with open(os.path.join(REPOSITORY, "deploy", "prometheus", "dashboard.json"), encoding="utf-8") as text:
-        panels = json.load(text)["panels"]
+    """Every expression of the published dashboards, with the variable filled in."""
+    panels = []
+    for name in ("dashboard.json", "streams.json"):
+        with open(os.path.join(REPOSITORY, "deploy", "prometheus", name), encoding="utf-8") as text:
+            panels += json.load(text)["panels"]
     return [target["expr"].replace("$exchange", ".*") for panel in panels for target in panel["targets"]]
 
 
-def test_rules_and_dashboard_work_on_this_systems_metrics(prometheus):
+def test_rules_and_dashboards_work_on_this_systems_metrics(prometheus):
     def rules():
         groups = HTTP.get(f"{prometheus}/api/v1/rules", timeout=10).json()["data"]["groups"]
         return [rule for group in groups for rule in group["rules"]]
