@@ -41,10 +41,15 @@ Links::Line& Links::OpenLine(const Place& place) {
     hooks_.on_link(place.first, place.second);
   };
   hooks.on_inbox = [this, place] {
-    for (const auto& [exchange, talk] : lines_.at(place).talks) Talk(place, exchange);
+    TalkAll(place);
     hooks_.on_inbox();
   };
   hooks.on_lost = [this, place] { OnLost(place); };
+  hooks.on_publisher = [this, place] { TalkAll(place); };
+  hooks.on_publisher_lost = [this, place](bool was_up) {
+    EndTalks(place);
+    if (!was_up) TellSilent(place);
+  };
   hooks.on_failure = [this](const Error& error) { hooks_.on_failure(error); };
   hooks.on_assignment = [this, place](std::string_view body) { OnAssignment(place, body); };
   hooks.on_checked = [this, place](const std::string& queue) { hooks_.on_checked(place.first, place.second, queue); };
@@ -57,28 +62,40 @@ void Links::TellNode(const Place& place) {
   if (place.second == options_.vhost) hooks_.on_node(place.first, lines_.at(place).link->connection() != nullptr);
 }
 
-void Links::OnLost(const Place& place) {
+void Links::EndTalks(const Place& place) {
   for (auto& [exchange, talk] : lines_.at(place).talks) {
     boost::asio::post(executor_, [gone = std::move(talk)] {});  // Not while it is calling.
     talk = nullptr;
   }
+}
+
+void Links::OnLost(const Place& place) {
+  EndTalks(place);
   TellNode(place);
   hooks_.on_link(place.first, place.second);
   TellRefused(place);
 }
 
-/// Who can be assigned nothing goes by what is seen.
 void Links::TellRefused(const Place& place) {
-  const Line& line = lines_.at(place);
-  if (!line.link->refuses_inbox()) return;
-  for (const auto& [exchange, talk] : line.talks) hooks_.on_silent({place.first, place.second, exchange});
+  if (lines_.at(place).link->refuses_inbox()) TellSilent(place);
+}
+
+/// Who can be assigned nothing goes by what is seen.
+void Links::TellSilent(const Place& place) {
+  for (const auto& [exchange, talk] : lines_.at(place).talks) hooks_.on_silent({place.first, place.second, exchange});
 }
 
 void Links::Open(const GroupKey& key) {
   const Place place(key.upstream, key.vhost);
-  OpenLine(place).talks.emplace(key.exchange, nullptr);
+  Line& line = OpenLine(place);
+  line.talks.emplace(key.exchange, nullptr);
+  line.link->OpenPublisher();
   Talk(place, key.exchange);
   TellRefused(place);
+}
+
+void Links::TalkAll(const Place& place) {
+  for (const auto& [exchange, talk] : lines_.at(place).talks) Talk(place, exchange);
 }
 
 void Links::Talk(const Place& place, const std::string& exchange) {
@@ -86,7 +103,7 @@ void Links::Talk(const Place& place, const std::string& exchange) {
   if (stopped_ || found == lines_.end()) return;
   Line& line = found->second;
   const auto talk = line.talks.find(exchange);
-  const auto connection = line.link->connection();
+  const auto connection = line.link->publisher();
   if (talk == line.talks.end() || talk->second || !connection || line.link->inbox().empty()) return;
   if (const auto bye = line.byes.find(exchange); bye != line.byes.end()) {
     const auto pause = bye->second + kAfterBye - Clock::now();
@@ -150,9 +167,9 @@ void Links::OnStreams(const StreamMap& streams) {
       return shard != nullptr && shard->up;
     });
     std::erase_if(line->second.byes, [&](const auto& bye) { return now - bye.second > kAfterBye; });
-    const bool idle =
-        line->second.talks.empty() && vhost != options_.vhost && now - line->second.idle_since > kKeepIdle;
-    line = idle ? lines_.erase(line) : std::next(line);
+    const bool idle = line->second.talks.empty() && now - line->second.idle_since > kKeepIdle;
+    if (idle) line->second.link->ClosePublisher();
+    line = idle && vhost != options_.vhost ? lines_.erase(line) : std::next(line);
   }
 }
 

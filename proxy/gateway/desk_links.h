@@ -1,4 +1,4 @@
-// Links: the desk's connections to nodes, one for each node and virtual host that has consumers (the desk's own virtual
+// Links: the desk's connections to nodes, two for each node and virtual host that has consumers (the desk's own virtual
 // host has one always), and over them the talk of each group with coordinators.
 //
 // Threads: everything on one executor.
@@ -66,15 +66,18 @@ class Links {
   using Place = std::pair<std::size_t, std::string>;  // upstream, virtual host
   struct Line {
     std::unique_ptr<NodeLink> link;
-    std::map<std::string, std::shared_ptr<control::AssignmentClient>> talks;  ///< By exchange; null: no inbox.
+    std::map<std::string, std::shared_ptr<control::AssignmentClient>> talks;  ///< By exchange; null: not yet.
     std::map<std::string, Clock::time_point> byes;                            ///< When they were said.
     Clock::time_point idle_since{};                                           ///< Has no group.
   };
 
   Line& OpenLine(const Place& place);
   void Talk(const Place& place, const std::string& exchange);
+  void TalkAll(const Place& place);
+  void EndTalks(const Place& place);
   void OnLost(const Place& place);
   void TellRefused(const Place& place);
+  void TellSilent(const Place& place);
   void OnAssignment(const Place& place, std::string_view body);
   void TellNode(const Place& place);
 

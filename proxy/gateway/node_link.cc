@@ -1,4 +1,4 @@
-// The link, and the inbox on it.
+// The link with the inbox on it, and the one beside it for what is published.
 #include "proxy/gateway/node_link.h"
 
 #include <boost/asio/post.hpp>
@@ -20,12 +20,12 @@ constexpr std::chrono::seconds kHandshakeTimeout{5};
 constexpr std::chrono::milliseconds kLongestPause{2'000};
 constexpr std::chrono::seconds kInboxPause{5};
 
-amqp::LinkOptions OptionsOf(const NodeLinkOptions& options) {
+amqp::LinkOptions OptionsOf(const NodeLinkOptions& options, const std::string& name) {
   amqp::LinkOptions link;
   link.endpoints = {options.node};
   link.connection.credentials = options.credentials;
   link.connection.vhost = options.vhost;
-  link.connection.name = options.name;
+  link.connection.name = name;
   link.connection.tls_ca_file = options.tls_ca_file;
   link.connection.heartbeat = kHeartbeat;
   link.connection.handshake_timeout = kHandshakeTimeout;
@@ -56,7 +56,7 @@ class NodeLink::Impl : public std::enable_shared_from_this<NodeLink::Impl> {
     handlers.on_down = [weak](const amqp::Endpoint& node, const Error& error, bool was_up) {
       if (const auto self = weak.lock()) self->Down(node, error, was_up);
     };
-    link_ = std::make_unique<amqp::Link>(executor_, OptionsOf(options_), std::move(handlers));
+    link_ = std::make_unique<amqp::Link>(executor_, OptionsOf(options_, options_.name), std::move(handlers));
     link_->Start();
   }
 
@@ -66,9 +66,21 @@ class NodeLink::Impl : public std::enable_shared_from_this<NodeLink::Impl> {
     checks_->SetConnection(nullptr);
     channel_ = nullptr;
     inbox_.clear();
+    if (publisher_) publisher_->Stop();
     if (link_) link_->Stop();
   }
 
+  void OpenPublisher() {
+    if (std::exchange(publishes_, true) || !connection()) return;
+    StartPublisher();
+  }
+
+  void ClosePublisher() {
+    publishes_ = false;
+    publisher_ = nullptr;
+  }
+
+  std::shared_ptr<amqp::Connection> publisher() const { return publisher_ ? publisher_->connection() : nullptr; }
   std::shared_ptr<amqp::Connection> connection() const { return link_ ? link_->connection() : nullptr; }
   const std::string& inbox() const { return inbox_; }
   bool refuses_inbox() const { return told_ && inbox_.empty() && connection() != nullptr; }
@@ -80,6 +92,7 @@ class NodeLink::Impl : public std::enable_shared_from_this<NodeLink::Impl> {
     failures_.Forget(options_.node.ToString());
     Log(LogLevel::kDebug, "connected to a node", {{"endpoint", options_.node.ToString()}, {"vhost", options_.vhost}});
     checks_->SetConnection(connection);
+    if (publishes_) StartPublisher();
     hooks_.on_up();
     OpenInbox();
   }
@@ -91,7 +104,32 @@ class NodeLink::Impl : public std::enable_shared_from_this<NodeLink::Impl> {
     hooks_.on_failure(trouble.Within(node.ToString()));
     checks_->SetConnection(nullptr);
     CloseInbox();
+    publisher_ = nullptr;
     if (was_up) hooks_.on_lost();
+  }
+
+  void StartPublisher() {
+    const auto weak = weak_from_this();
+    amqp::LinkHandlers handlers;
+    handlers.on_up = [weak](const std::shared_ptr<amqp::Connection>&) {
+      const auto self = weak.lock();
+      if (!self || self->stopped_) return;
+      self->publisher_failures_.Forget(self->options_.node.ToString());
+      self->hooks_.on_publisher();
+    };
+    handlers.on_down = [weak](const amqp::Endpoint& node, const Error& error, bool was_up) {
+      const auto self = weak.lock();
+      if (!self || self->stopped_) return;
+      // The node's end ends both; it is told as that of the other.
+      if (!was_up) {
+        self->publisher_failures_.Note("has no connection to ask coordinators over", node.ToString(),
+                                       error.Within("virtual host '" + self->options_.vhost + "'"), false);
+      }
+      self->hooks_.on_publisher_lost(was_up);
+    };
+    publisher_ =
+        std::make_unique<amqp::Link>(executor_, OptionsOf(options_, options_.name + " hellos"), std::move(handlers));
+    publisher_->Start();
   }
 
   void OpenInbox() {
@@ -161,11 +199,11 @@ class NodeLink::Impl : public std::enable_shared_from_this<NodeLink::Impl> {
   const Hooks hooks_;
   boost::asio::steady_timer timer_;
   std::shared_ptr<ShardChecks> checks_;
-  program::FailureLog failures_;
-  bool stopped_ = false, told_ = false;
+  program::FailureLog failures_, publisher_failures_;
+  bool stopped_ = false, told_ = false, publishes_ = false;
   std::string inbox_;
   std::shared_ptr<amqp::Channel> channel_;
-  std::unique_ptr<amqp::Link> link_;
+  std::unique_ptr<amqp::Link> link_, publisher_;
 };
 
 NodeLink::NodeLink(boost::asio::any_io_executor executor, NodeLinkOptions options, Hooks hooks)
@@ -174,6 +212,9 @@ NodeLink::~NodeLink() { impl_->Stop(); }
 void NodeLink::Start() { impl_->Start(); }
 void NodeLink::Stop() { impl_->Stop(); }
 std::shared_ptr<amqp::Connection> NodeLink::connection() const { return impl_->connection(); }
+void NodeLink::OpenPublisher() { impl_->OpenPublisher(); }
+void NodeLink::ClosePublisher() { impl_->ClosePublisher(); }
+std::shared_ptr<amqp::Connection> NodeLink::publisher() const { return impl_->publisher(); }
 const std::string& NodeLink::inbox() const { return impl_->inbox(); }
 bool NodeLink::refuses_inbox() const { return impl_->refuses_inbox(); }
 ShardChecks& NodeLink::checks() { return impl_->checks(); }

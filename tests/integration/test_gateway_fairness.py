@@ -13,7 +13,8 @@ import time
 import pika
 import pytest
 
-from gateway_stand import EXCHANGE, SHORT, consumers, define, local, wait_stream
+from gateway_stand import EXCHANGE, SHORT, Reader, consumers, define, local, wait_stream
+from gateway_stand import publish as publish_all
 from support import amqp
 from support.management import ManagementApi
 from support.owners import take_all
@@ -28,6 +29,7 @@ GROUPS = (1, 2, 5, 17, 3)
 LEVEL_S, AT_REST_S = 30, 1
 PREFETCH = 200
 QUICK = ("--statistics-interval", "500ms")
+NO_MEMORY, ENOUGH_MEMORY = "0", "0.4"  # Of what the machine has, from which on brokers take no messages.
 
 
 class Client:
@@ -129,6 +131,11 @@ class Stand:
                 since = time.monotonic()
             return time.monotonic() - since > AT_REST_S
         wait_until(level, timeout, lambda: f"level with {len(self.clients)}: {self.unlevel()}; told: {self.told()}")
+
+    def set_memory_limit(self, part):
+        """On every node. No broker takes messages while one of them is above its own."""
+        for index in range(len(self.cluster.names)):
+            self.cluster.ctl(index, "set_vm_memory_high_watermark", part)
 
     def told(self):
         """What the coordinator says who is to consume, for messages."""
@@ -283,3 +290,23 @@ def test_without_a_coordinator_every_shard_has_a_consumer_and_each_message_arriv
         stand.gateways[1].start().wait_ready()
     finally:
         stand.coordinator.start().wait_ready()
+
+
+def test_during_a_memory_alarm_a_client_that_joins_is_given_what_waits_in_the_shards(stand):
+    published = publish_all(stand.cluster.amqp[0], EXCHANGE, 120, "alarm")
+    stand.set_memory_limit(NO_MEMORY)
+    try:
+        gateway = stand.gateways[0]
+        gateway.terminate()
+        gateway.start().wait_ready()
+        wait_stream(gateway.address, SHORT)
+        with amqp.connect(gateway.address) as connection:
+            reader = Reader(connection.channel(), SHORT, prefetch=10)
+
+            def all_came():
+                reader.pump()
+                reader.ack_all()
+                return published <= set(reader.ids)
+            wait_until(all_came, 60, lambda: f"{len(set(reader.ids))} of {len(published)} messages came")
+    finally:
+        stand.set_memory_limit(ENOUGH_MEMORY)
