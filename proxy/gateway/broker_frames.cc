@@ -155,7 +155,11 @@ void Conversation::Impl::OnReply(Channel& channel, const Seen& seen, Expected::R
   Expected expected = std::move(channel.expected.front());
   channel.expected.pop_front();
   Release(sizeof(Expected));
-  if (!expected.ours) return Pass(seen, Side::kBroker);
+  if (!expected.ours) {
+    const auto declared = reply == Expected::Reply::kDeclare ? ReadDeclared(seen.arguments()) : std::nullopt;
+    if (declared) channel.own_declared = declared->queue;
+    return Pass(seen, Side::kBroker);
+  }
   if (expected.operation == nullptr) {
     if (expected.frames.empty()) return Swallow(Side::kBroker);
     return InsertToClient(channel, expected.frames);
@@ -181,7 +185,8 @@ void Conversation::Impl::OnChannelClosed(Channel& channel, const Seen& seen) {
 void Conversation::Impl::NoteMissing(const Channel& channel, const std::string& text) {
   for (const auto& [id, consumer] : consumers_) {
     if (consumer.channel != channel.number || consumer.left) continue;
-    for (const std::string& queue : consumer.subscriptions.Opening()) {
+    const auto& subscriptions = consumer.subscriptions;
+    for (const std::string& queue : consumer.checks > 0 ? subscriptions.wanted() : subscriptions.Opening()) {
       if (text.ends_with("...") || text.find("'" + queue + "'") != std::string::npos) outside_.Lost(id, queue);
     }
   }

@@ -48,22 +48,25 @@ struct StreamConsumer {
   bool finishes_alone = false;  ///< Cancelled when nothing of it was there upstream.
   bool stream_gone = false;
   bool left = false;             ///< It asks for shards no more.
+  std::size_t checks = 0;        ///< Operations that still ask whether somebody consumes its shards.
   std::string held;              ///< Deliveries to an exclusive consumer that has no consume-ok yet.
   std::size_t memory_bytes = 0;  ///< As accounted.
 
   /// Something of its own is to be said to the client first.
-  bool awaited() const { return !joined || (!answered && !no_wait()) || cancel_ok; }
+  bool awaited() const { return !joined || checks > 0 || (!answered && !no_wait()) || cancel_ok; }
   bool no_wait() const { return (flags & Consume::kNoWait) != 0; }
   bool no_ack() const { return (flags & Consume::kNoAck) != 0; }
   bool exclusive() const { return (flags & Consume::kExclusive) != 0; }
 };
 
-/// A method of the client on a stream that takes several upstream: get until one has a message; declare and purge all.
+/// A method of the client on a stream that takes several upstream: get until one has a message; declare and purge all;
+/// kCheck is a passive declare of all before they are consumed.
 struct Operation {
-  enum class Kind : std::uint8_t { kGet, kDeclare, kPurge };
+  enum class Kind : std::uint8_t { kGet, kDeclare, kPurge, kCheck };
   Kind kind = Kind::kGet;
   std::string name;  ///< The queue as the client calls it.
   std::string exchange;
+  ConsumerId consumer = 0;          ///< kCheck: for this one.
   bool bit = false;                 ///< kGet: no-ack. Otherwise: no-wait.
   std::vector<std::string> queues;  ///< kGet: those to be asked, the first is being asked.
   std::size_t waiting = 0;          ///< Replies still to come.
@@ -111,7 +114,9 @@ struct Channel {
   std::deque<Expected> expected;
   std::uint16_t prefetch = 0;         ///< As the client set it, for consumers to come.
   std::uint16_t broker_prefetch = 0;  ///< As the broker has it now.
-  std::string last_declared;          ///< The stream that the empty name stands for; empty: what the broker says.
+  std::string last_declared;          ///< What the empty name stands for; empty: what the broker says.
+  std::string own_declared;           ///< The queue that the broker told the client of last.
+  bool shard_declared = false;        ///< A shard was declared since, so the broker does not know.
   std::map<std::string, ConsumerId, std::less<>> stream_tags;
   std::set<std::string, std::less<>> ordinary_tags;
   std::unordered_map<std::string, Owner, TagHash, std::equal_to<>> upstream_tags;

@@ -136,8 +136,10 @@ void Conversation::Impl::OnDeclare(Channel& channel, const Seen& seen) {
   if (stream == nullptr) {
     Pass(seen, Side::kClient);
     channel.last_declared.clear();
-    const bool waits = declare && (declare->flags & Declare::kNoWait) == 0;
-    if (waits) Expect(channel, {Expected::Reply::kDeclare});
+    channel.shard_declared = false;
+    if (!declare) return;
+    if ((declare->flags & Declare::kNoWait) == 0) return Expect(channel, {Expected::Reply::kDeclare});
+    channel.own_declared = declare->queue;
     return;
   }
   const bool passive = (declare->flags & Declare::kPassive) != 0;

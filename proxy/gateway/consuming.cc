@@ -71,6 +71,10 @@ void Conversation::Impl::OnShards(ConsumerId id, const std::vector<std::string>&
   if (consumer->no_wait() && !consumer->exclusive()) consumer->answered = true;
   consumer->stream_gone = !known;
   consumer->subscriptions.Want(known ? queues : std::vector<std::string>(), now_);
+  const bool opened = consumer->answered || consumer->subscriptions.size() > 0;
+  if (consumer->exclusive() && consumer->no_ack() && !opened && known) {
+    StartCheck(*Find(consumer->channel), *consumer, queues);
+  }
   Advance(*consumer);
 }
 
@@ -78,6 +82,7 @@ void Conversation::Impl::OnShards(ConsumerId id, const std::vector<std::string>&
 void Conversation::Impl::Advance(StreamConsumer& consumer) {
   Channel* channel = Find(consumer.channel);
   if (channel == nullptr || channel->phase != Channel::Phase::kOpen || close_seen_ || client_raw_) return;
+  if (consumer.checks > 0) return;
   if (!consumer.cancelled && consumer.joined && consumer.subscriptions.dirty()) {
     const Subscriptions::Steps steps = consumer.subscriptions.Plan(now_);
     Close(*channel, consumer, steps.close);

@@ -256,8 +256,12 @@ void Conversation::Impl::Pass(const Seen& seen, Side from) {
 
 /// A method that begins with a queue. Where the empty name stood for a stream that is none any more the broker is told
 /// that name: by the empty one it would understand a shard.
-void Conversation::Impl::PassToQueue(const Channel& channel, const Seen& seen, std::string_view queue) {
-  if (!queue.empty() || channel.last_declared.empty()) return Pass(seen, Side::kClient);
+void Conversation::Impl::PassToQueue(Channel& channel, const Seen& seen, std::string_view queue) {
+  const bool broker_knows = channel.last_declared.empty() && !channel.shard_declared;
+  if (!queue.empty() || broker_knows) return Pass(seen, Side::kClient);
+  if (channel.last_declared.empty()) {
+    return RefuseChannel(channel, AMQP_NOT_FOUND, "NOT_FOUND - no previously declared queue", seen.method);
+  }
   constexpr std::size_t kReservedBytes = 2, kEmptyNameBytes = 1;
   FrameWriter(out_->to_broker, channel.number, seen.method)
       .Raw(seen.arguments().substr(0, kReservedBytes))

@@ -73,7 +73,7 @@ class Conversation::Impl {
   bool OnTuneOk(const Seen& seen);
   std::uint32_t LargestFrame() const;
   void Pass(const Seen& seen, Side from);
-  void PassToQueue(const Channel& channel, const Seen& seen, std::string_view queue);
+  void PassToQueue(Channel& channel, const Seen& seen, std::string_view queue);
   void Swallow(Side from);
   void InsertToBroker(Channel& channel, std::string_view frames);
   void InsertToClient(Channel& channel, std::string_view frames);
@@ -140,6 +140,8 @@ class Conversation::Impl {
   // operations.cc
   void StartGet(Channel& channel, const SeenStream& stream, std::string name, bool no_ack);
   void StartSum(Channel& channel, Operation::Kind kind, const SeenStream& stream, std::string name, bool no_wait);
+  void StartCheck(Channel& channel, StreamConsumer& consumer, const std::vector<std::string>& queues);
+  void OnChecked(Channel& channel, const Operation& check);
   void OnGetReply(Channel& channel, const Seen& seen, std::shared_ptr<Operation> operation);
   void OnSumReply(Channel& channel, const Seen& seen, Operation& operation);
   void Expect(Channel& channel, Expected expected);

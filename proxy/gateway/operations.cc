@@ -94,9 +94,42 @@ void Conversation::Impl::StartSum(Channel& channel, Operation::Kind kind, const 
                 declare ? AMQP_QUEUE_DECLARE_METHOD : AMQP_QUEUE_PURGE_METHOD);
 }
 
+/// For an exclusive consumer that does not acknowledge: what one shard delivers is gone for the broker, and would be
+/// lost were another refused. So it is asked first whether somebody consumes any of them.
+void Conversation::Impl::StartCheck(Channel& channel, StreamConsumer& consumer,
+                                    const std::vector<std::string>& queues) {
+  if (queues.empty() || client_raw_) return;
+  auto check = std::make_shared<Operation>();
+  check->kind = Operation::Kind::kCheck;
+  check->name = consumer.name;
+  check->exchange = consumer.exchange;
+  check->consumer = consumer.id;
+  check->waiting = queues.size();
+  std::string frames;
+  for (const std::string& queue : queues) {
+    AppendPassiveDeclare(frames, channel.number, queue);
+    Expect(channel, {Expected::Reply::kDeclare, true, check, {}});
+  }
+  InsertToBroker(channel, frames);
+  channel.shard_declared = true;
+  ++consumer.checks;
+}
+
+void Conversation::Impl::OnChecked(Channel& channel, const Operation& check) {
+  // To the broker the empty name is a shard's now.
+  if (channel.last_declared.empty()) channel.last_declared = channel.own_declared;
+  StreamConsumer* consumer = Find(check.consumer);
+  if (consumer == nullptr || consumer->left) return;
+  --consumer->checks;
+  if (check.consumers == 0) return Advance(*consumer);
+  RefuseChannel(channel, AMQP_ACCESS_REFUSED,
+                fmt::format("ACCESS_REFUSED - queue '{}' in vhost '{}' in exclusive use", check.name, vhost_),
+                AMQP_BASIC_CONSUME_METHOD);
+}
+
 void Conversation::Impl::OnSumReply(Channel& channel, const Seen& seen, Operation& operation) {
   Swallow(Side::kBroker);
-  if (operation.kind == Operation::Kind::kDeclare) {
+  if (operation.kind != Operation::Kind::kPurge) {
     if (const auto declared = ReadDeclared(seen.arguments())) {
       operation.messages += declared->messages;
       operation.consumers += declared->consumers;
@@ -105,6 +138,7 @@ void Conversation::Impl::OnSumReply(Channel& channel, const Seen& seen, Operatio
     operation.messages += ArgumentReader(seen.arguments()).U32();
   }
   if (--operation.waiting > 0 || operation.bit) return;
+  if (operation.kind == Operation::Kind::kCheck) return OnChecked(channel, operation);
   const auto most = std::uint64_t{0xffff'ffff};
   const auto messages = static_cast<std::uint32_t>(std::min(operation.messages, most));
   std::string reply;

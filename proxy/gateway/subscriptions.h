@@ -86,7 +86,8 @@ class Subscriptions {
   bool idle() const;
   /// None of those that were opened waits for its consume-ok.
   bool all_opened() const { return opening_ == 0; }
-  /// The queues that wait for their consume-ok.
+  /// The queues as Want was told; and those of them that wait for their consume-ok.
+  const std::vector<std::string>& wanted() const { return wanted_; }
   std::vector<std::string> Opening() const;
   std::size_t size() const { return held_.size(); }
 

@@ -75,8 +75,12 @@ class Watcher {
         break;
       }
       case AMQP_BASIC_QOS_METHOD: AppendBare(reply, channel, AMQP_BASIC_QOS_OK_METHOD); break;
+      case AMQP_BASIC_RECOVER_METHOD: AppendBare(reply, channel, AMQP_BASIC_RECOVER_OK_METHOD); break;
       case AMQP_BASIC_GET_METHOD: AppendGetEmpty(reply, channel); break;
-      case AMQP_QUEUE_DECLARE_METHOD: AppendDeclared(reply, channel, {"q", 1, 1}); break;
+      case AMQP_QUEUE_DECLARE_METHOD:
+        // Often enough nobody consumes it.
+        AppendDeclared(reply, channel, {"q", 1, answers.size() % 4 == 3 ? 1u : 0u});
+        break;
       case AMQP_QUEUE_PURGE_METHOD: AppendPurged(reply, channel, 1); break;
       case AMQP_CHANNEL_CLOSE_METHOD: AppendBare(reply, channel, AMQP_CHANNEL_CLOSE_OK_METHOD); break;
       default: return;
@@ -227,7 +231,9 @@ class Stage : public Outside {
         break;
       case 4: FrameWriter(bytes, amqp::FrameType::kHeader, channel).U16(60).U16(0).U64(more % 5).U16(0).End(); break;
       case 5: FrameWriter(bytes, amqp::FrameType::kBody, channel).Raw(std::string(more % 5, 'x')).End(); break;
-      case 6: AppendBare(bytes, channel, AMQP_BASIC_QOS_OK_METHOD); break;
+      case 6:
+        AppendBare(bytes, channel, more % 4 == 0 ? AMQP_BASIC_RECOVER_OK_METHOD : AMQP_BASIC_QOS_OK_METHOD);
+        break;
       case 7: AppendGetEmpty(bytes, channel); break;
       case 8: AppendDeclared(bytes, channel, {Name(more), more, more}); break;
       case 9: AppendPurged(bytes, channel, more); break;
@@ -287,6 +293,7 @@ class Stage : public Outside {
   void Time(std::uint8_t detail) {
     now_ += std::chrono::milliseconds(detail * 8);
     Output out;
+    if (detail % 2 == 0) conversation_.HeardClient(now_);
     conversation_.Tick(now_, out);
     Check(out);
   }

@@ -15,6 +15,11 @@ class ConsumingTest : public Talk {
     AppendCancel(bytes, 1, tag, no_wait);
     return bytes;
   }
+  static std::string Declared(const std::string& queue, std::uint32_t messages, std::uint32_t consumers) {
+    std::string bytes;
+    AppendDeclared(bytes, 1, {queue, messages, consumers});
+    return bytes;
+  }
   static std::string ChannelClose(std::uint16_t code, const std::string& text) {
     std::string bytes;
     AppendClose(bytes, 1, AMQP_CHANNEL_CLOSE_METHOD, {code, text, AMQP_BASIC_CONSUME_METHOD});
@@ -209,6 +214,62 @@ TEST_F(ConsumingTest, ANoticeThatCrossesACancelIsNotAnsweredTwice) {
   Broker(notice);
   EXPECT_EQ(lost, Strings{});
   for (const std::string& line : Broker(CancelOk("c/shard-1.1"))) EXPECT_EQ(line, "0 heartbeat");
+}
+
+TEST_F(ConsumingTest, AnExclusiveConsumerWithoutAcknowledgementsAsksFirst) {
+  Begin();
+  Client(ConsumeOf("logs", "c", Consume::kExclusive | Consume::kNoAck));
+  EXPECT_EQ(Shards(1, {n1, n2}), (Strings{"1 queue.declare " + n1, "1 queue.declare " + n2}));
+  EXPECT_TRUE(conversation->stalled());
+  Broker(Declared(n1, 5, 0));
+  EXPECT_EQ(to_broker, Strings{});
+  Broker(Declared(n2, 5, 0));
+  EXPECT_EQ(TagsIn(to_broker), (Strings{"c/shard-1.1", "c/shard-1.2"}));
+  EXPECT_EQ(Broker(ConsumeOk("c/shard-1.1") + ConsumeOk("c/shard-1.2")).back(), "1 basic.consume-ok c");
+  // It has them: what comes now is the broker's to refuse.
+  EXPECT_EQ(TagsIn(Shards(1, {n1, n2, n3})), Strings{"c/shard-1.3"});
+}
+
+TEST_F(ConsumingTest, AnExclusiveConsumerWithoutAcknowledgementsIsRefusedBeforeAnythingIsDelivered) {
+  Begin();
+  Client(ConsumeOf("logs", "c", Consume::kExclusive | Consume::kNoAck));
+  Shards(1, {n1, n2});
+  Broker(Declared(n1, 5, 0) + Declared(n2, 5, 1));
+  EXPECT_EQ(to_broker, Strings{"1 channel.close 200 "});
+  EXPECT_EQ(to_client.back(), "1 channel.close 403 ACCESS_REFUSED - queue 'logs' in vhost '/' in exclusive use");
+  EXPECT_EQ(left, std::vector<ConsumerId>{1});
+}
+
+TEST_F(ConsumingTest, AShardThatIsNotThereWhenItIsAskedForIsLost) {
+  Begin();
+  Client(ConsumeOf("logs", "c", Consume::kExclusive | Consume::kNoAck));
+  Shards(1, {n1, n2});
+  Broker(Declared(n1, 5, 0) + ChannelClose(404, "NOT_FOUND - no queue '" + n2 + "' in vhost '/'"));
+  EXPECT_EQ(to_client.back(), "1 channel.close 404 NOT_FOUND - no queue 'logs' in vhost '/'");
+  EXPECT_EQ(lost, Strings{n2});
+}
+
+TEST_F(ConsumingTest, TheEmptyNameIsWhatTheClientDeclaredLastWhoeverElseAsked) {
+  Begin();
+  const auto check = [this] {
+    Client(ConsumeOf("logs", "c", Consume::kExclusive | Consume::kNoAck));
+    Shards(joined.rbegin()->first, {n1});
+    Broker(Declared(n1, 0, 0));
+    Broker(ConsumeOk(TagsIn(to_broker).at(0)));
+  };
+  std::string get, declare;
+  FrameWriter(get, 1, AMQP_BASIC_GET_METHOD).U16(0).ShortString("").U8(0).End();
+  FrameWriter(declare, 1, AMQP_QUEUE_DECLARE_METHOD).U16(0).ShortString("").U8(0).U32(0).End();
+  Client(declare);
+  Broker(Declared("amq.gen-1", 0, 0));
+  check();
+  EXPECT_EQ(Client(get), Strings{"1 basic.get amq.gen-1"});
+  Client(declare);
+  EXPECT_EQ(Client(get), Strings{"1 basic.get "}) << "the broker knows";
+  Begin();
+  check();
+  Client(get);
+  EXPECT_EQ(to_client, Strings{"1 channel.close 404 NOT_FOUND - no previously declared queue"});
 }
 
 TEST_F(ConsumingTest, AnExclusiveConsumerThatLosesAWaitingShardGetsItsMessageWhole) {
