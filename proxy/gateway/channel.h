@@ -91,6 +91,9 @@ struct Owner {
   Subscriptions::Number number = 0;
 };
 
+/// Deliveries in the client's hands, by delivery tag.
+using Unsettled = std::map<std::uint64_t, Owner>;
+
 struct TagHash {
   using is_transparent = void;
   std::size_t operator()(std::string_view tag) const { return std::hash<std::string_view>()(tag); }
@@ -120,7 +123,7 @@ struct Channel {
   std::map<std::string, ConsumerId, std::less<>> stream_tags;
   std::set<std::string, std::less<>> ordinary_tags;
   std::unordered_map<std::string, Owner, TagHash, std::equal_to<>> upstream_tags;
-  std::map<std::uint64_t, Owner> unsettled;  ///< Deliveries of limited consumers, by delivery tag.
+  Unsettled unsettled;  ///< Of limited consumers. Not accounted: the prefetch is its limit.
   bool in_transaction = false;
   std::vector<Settlement> uncommitted;
   std::size_t get_turn = 0;            ///< With which shard the next get begins.

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "proxy/gateway/conversation_impl.h"
 
@@ -219,15 +220,17 @@ void Conversation::Impl::OnCommit(Channel& channel) {
 
 void Conversation::Impl::OnRecover(Channel& channel) {
   // All are given back, and delivered anew; but for those that a transaction has acknowledged.
-  std::vector<std::uint64_t> given_back;
-  for (const auto& [tag, owner] : channel.unsettled) {
-    const bool acknowledged =
-        std::any_of(channel.uncommitted.begin(), channel.uncommitted.end(), [tag = tag](const Settlement& settlement) {
-          return settlement.multiple ? tag <= settlement.delivery_tag : tag == settlement.delivery_tag;
-        });
-    if (!acknowledged) given_back.push_back(tag);
+  std::uint64_t up_to = 0;
+  std::unordered_set<std::uint64_t> single;
+  for (const Settlement& settlement : channel.uncommitted) {
+    if (!settlement.multiple) single.insert(settlement.delivery_tag);
+    if (settlement.multiple) up_to = std::max(up_to, settlement.delivery_tag);
   }
-  for (const std::uint64_t tag : given_back) Settle(channel, {tag, false});
+  std::set<ConsumerId> changed;
+  for (auto at = channel.unsettled.upper_bound(up_to); at != channel.unsettled.end();) {
+    at = single.contains(at->first) ? std::next(at) : Settle(channel, at, changed);
+  }
+  AdvanceAll(changed);
 }
 
 void Conversation::Impl::Settle(Channel& channel, const Settlement& settlement) {
@@ -240,14 +243,22 @@ void Conversation::Impl::Settle(Channel& channel, const Settlement& settlement) 
     last = channel.unsettled.upper_bound(settlement.delivery_tag);
   }
   std::set<ConsumerId> changed;
-  for (auto delivery = first; delivery != last; ++delivery) {
-    StreamConsumer* consumer = Find(delivery->second.consumer);
-    if (consumer == nullptr) continue;
+  while (first != last) first = Settle(channel, first, changed);
+  AdvanceAll(changed);
+}
+
+/// One delivery; the next one.
+Unsettled::iterator Conversation::Impl::Settle(Channel& channel, Unsettled::iterator delivery,
+                                               std::set<ConsumerId>& changed) {
+  if (StreamConsumer* consumer = Find(delivery->second.consumer)) {
     consumer->subscriptions.OnSettled(delivery->second.number);
     if (consumer->subscriptions.dirty()) changed.insert(consumer->id);
   }
-  channel.unsettled.erase(first, last);
-  for (const ConsumerId id : changed) {
+  return channel.unsettled.erase(delivery);
+}
+
+void Conversation::Impl::AdvanceAll(const std::set<ConsumerId>& consumers) {
+  for (const ConsumerId id : consumers) {
     if (StreamConsumer* consumer = Find(id)) Advance(*consumer);
   }
 }

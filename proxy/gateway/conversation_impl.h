@@ -106,6 +106,8 @@ class Conversation::Impl {
   void OnCommit(Channel& channel);
   void OnRecover(Channel& channel);
   void Settle(Channel& channel, const Settlement& settlement);
+  Unsettled::iterator Settle(Channel& channel, Unsettled::iterator delivery, std::set<ConsumerId>& changed);
+  void AdvanceAll(const std::set<ConsumerId>& consumers);
   void Refuse(Channel& channel, const SeenStream& stream, std::string_view name, std::string_view verb, MethodId cause);
 
   // broker_frames.cc
