@@ -13,6 +13,7 @@ import pika
 import pytest
 from pika import spec
 
+from gateway_stand import Reader, wait_stream
 from support.amqp import connect, parameters, publish_many, ready_count
 from support.amqp_frames import HEADER, FrameClient, content, method
 from support.ports import free_port
@@ -211,6 +212,32 @@ def test_a_node_that_refuses_is_passed_over_and_where_all_do_the_client_is_close
                nowhere in hopeless.log(), 10, hopeless.log_tail)
     with connect(gateway.command[2]) as connection:
         assert connection.is_open
+
+
+def test_an_exclusive_consumer_that_is_refused_has_taken_nothing(cluster, gateway):
+    exchange, stream, count = "shard.alone", "alone", 20
+    shards = [f"stream: {exchange} - {name} - 0" for name in cluster.names]
+    with connect(cluster.amqp[0]) as broker, connect(gateway.address) as client:
+        owner = broker.channel()
+        owner.exchange_declare(exchange)
+        for shard in shards:
+            owner.queue_declare(shard)
+            owner.queue_bind(shard, exchange, shard)
+        wait_stream(gateway.address, stream)
+        occupied = owner.basic_consume(shards[-1], print)
+        publish_many(cluster.amqp[0], exchange, shards[:1] * count)
+        for _ in range(3):
+            channel = client.channel()
+            with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="403.*'alone'.*exclusive use"):
+                channel.basic_consume(stream, print, auto_ack=True, exclusive=True)
+        assert ready_count(cluster.amqp[0], shards[0]) == count
+        owner.basic_cancel(occupied)
+        reader = Reader(client.channel(), stream, auto_ack=True, exclusive=True)
+        reader.read(count, acks=False)
+        with pytest.raises(pika.exceptions.ChannelClosedByBroker, match="404.*no previously declared queue"):
+            reader.channel.basic_get("")
+        for shard in shards:
+            owner.queue_delete(shard)
 
 
 def test_sigterm_closes_clients_as_a_broker_does_and_ends(cluster, programs):
