@@ -81,31 +81,20 @@ TEST_F(PrefetchTest, WhatComesWhileTheBrokerIsAskedToRecoverIsNotTheClientsForEv
 }
 
 TEST_F(PrefetchTest, RecoverGivesBackWhatATransactionHasNotAcknowledged) {
-  Begin();
-  ConsumeStream(2, {n1, n2, n3});
-  Client(Method(AMQP_TX_SELECT_METHOD));
-  Broker(DeliverTo("c/shard-1.1", 1) + DeliverTo("c/shard-1.2", 2));
-  Client(Ack(1));
-  std::string recover;
-  FrameWriter(recover, 1, AMQP_BASIC_RECOVER_METHOD).U8(1).End();
-  Client(recover);
-  Pass(kTurn);
-  Broker(CancelOk("c/shard-1.1") + CancelOk("c/shard-1.2"));
-  EXPECT_EQ(TagsIn(to_broker), Strings{"c/shard-1.3"}) << "the acknowledged one counts until the commit";
-  EXPECT_EQ(TagsIn(Client(Method(AMQP_TX_COMMIT_METHOD))), Strings{"c/shard-1.4"});
-}
-
-TEST_F(PrefetchTest, ManyDeliveriesAndAcknowledgementsAreRecoveredInOneGo) {
-  constexpr std::uint64_t kDeliveries = 60'000;  // Each with each would take minutes.
-  Begin();
-  ConsumeStream(65'535, {n1});
-  Client(Method(AMQP_TX_SELECT_METHOD));
-  std::string deliveries, acks;
-  for (std::uint64_t tag = 1; tag <= kDeliveries; ++tag) deliveries += DeliverTo("c/shard-1.1", tag);
-  for (std::uint64_t tag = 2; tag <= kDeliveries; tag += 2) acks += Ack(tag);
-  Broker(deliveries);
-  Client(acks);
-  EXPECT_EQ(Client(Method(AMQP_BASIC_RECOVER_METHOD)), Strings{"1 basic.recover"});
+  for (const bool multiple : {false, true}) {
+    joined.clear();
+    Begin();
+    ConsumeStream(2, {n1, n2, n3});
+    Client(Method(AMQP_TX_SELECT_METHOD));
+    Broker(DeliverTo("c/shard-1.1", 1) + DeliverTo("c/shard-1.2", 2));
+    std::string recover;
+    FrameWriter(recover, 1, AMQP_BASIC_RECOVER_METHOD).U8(1).End();
+    Client(Ack(1, multiple) + recover);
+    Pass(kTurn);
+    Broker(CancelOk("c/shard-1.1") + CancelOk("c/shard-1.2"));
+    EXPECT_EQ(TagsIn(to_broker), Strings{"c/shard-1.3"}) << "the acknowledged one counts until the commit";
+    EXPECT_EQ(TagsIn(Client(Method(AMQP_TX_COMMIT_METHOD))), Strings{"c/shard-1.4"});
+  }
 }
 
 TEST_F(PrefetchTest, ANewShardTakesPartOfALargerShare) {
