@@ -62,6 +62,12 @@ std::string CrowdedNotice(const std::string& vhost) {
          std::to_string(ConsumerBook::kMost.consumers) + " in all";
 }
 
+std::string LeftOutNotice(const StreamName& stream) {
+  return "no consumer for some shards of exchange '" + stream.exchange + "' in vhost '" + stream.vhost +
+         "': one consumer is given at most " + std::to_string(kMaxAssignedShards) +
+         ", and no more names than a message of " + std::to_string(kMaxControlBytes) + " bytes holds; start more";
+}
+
 }  // namespace
 
 class AssignDesk::Impl {
@@ -165,7 +171,7 @@ class AssignDesk::Impl {
       Note(stream);
       Find();
     } else if (!dirty_.contains(stream)) {
-      Answer(vhost, book_.groups()[stream][instance]);
+      Answer(stream, instance, book_.groups()[stream][instance]);
     }
   }
 
@@ -246,7 +252,7 @@ class AssignDesk::Impl {
     const auto began = Clock::now();
     CheckLead();
     for (const StreamName& stream : std::exchange(dirty_, {})) {
-      if (IsTooEarly(stream.vhost)) {
+      if (book_.groups().contains(stream) && IsTooEarly(stream.vhost)) {
         dirty_.insert(stream);
         continue;
       }
@@ -264,6 +270,7 @@ class AssignDesk::Impl {
   }
 
   void ShareOut(const StreamName& stream) {
+    left_out_.erase(stream);
     const auto group = book_.groups().find(stream);
     if (group == book_.groups().end() || !snapshot_) return;
     const StreamPlan* plan = FindStream(*snapshot_, stream);
@@ -272,18 +279,20 @@ class AssignDesk::Impl {
       for (auto& [instance, consumer] : group->second) consumer.assignment = nullptr;
       return;
     }
-    for (const std::string& instance :
-         Reassign(*plan, group->second, numbering_, snapshot_->observed_at_ms, options_.statistics_interval.count()))
-      group->second[instance].waits = true;
+    const auto result =
+        Reassign(*plan, group->second, numbering_, snapshot_->observed_at_ms, options_.statistics_interval.count());
+    if (result.left_out) left_out_.insert(stream);
+    for (const std::string& instance : result.changed) group->second[instance].waits = true;
     for (auto& [instance, consumer] : group->second) {
-      if (consumer.waits) Answer(stream.vhost, consumer);
+      if (consumer.waits) Answer(stream, instance, consumer);
     }
   }
 
-  void Answer(const std::string& vhost, BookedConsumer& consumer) {
-    const Assignment* told = consumer.told();
+  void Answer(const StreamName& stream, const std::string& instance, BookedConsumer& consumer) {
+    const GivenShards* told = consumer.told();
     const bool can = told != nullptr && numbering_.term != 0 && told->number.term == numbering_.term;
-    if (!can || lease_.term() != lead_ || !room_.Send(vhost, consumer.inbox, Encode(*told))) return;
+    if (!can || lease_.term() != lead_ || !room_.CanSend(stream.vhost)) return;
+    if (!room_.Send(stream.vhost, consumer.inbox, Message(stream, instance, *told))) return;
     consumer.waits = false;
     consumer.told_ms = NowMs();
   }
@@ -299,7 +308,8 @@ class AssignDesk::Impl {
     for (auto& [stream, group] : book_.groups()) {
       const bool changes = dirty_.contains(stream);
       for (auto& [instance, consumer] : group) {
-        if (!changes && (consumer.waits || now_ms - consumer.told_ms >= kKeepAliveMs)) Answer(stream.vhost, consumer);
+        if (!changes && (consumer.waits || now_ms - consumer.told_ms >= kKeepAliveMs))
+          Answer(stream, instance, consumer);
       }
     }
     if (!dirty_.empty()) RoundSoon();
@@ -327,6 +337,7 @@ class AssignDesk::Impl {
     }
     next->notices = room_.notices();
     for (const std::string& vhost : crowded_) next->notices.push_back(CrowdedNotice(vhost));
+    for (const StreamName& stream : left_out_) next->notices.push_back(LeftOutNotice(stream));
     view_is_old_ = false;
     std::shared_ptr<const AssignmentView> old = std::move(next);
     const std::lock_guard lock(mutex_);
@@ -349,6 +360,7 @@ class AssignDesk::Impl {
   Numbering numbering_;         ///< Of the assignments of that lead.
   std::int64_t last_term_ = 0;  ///< Greatest one that was ever used or heard of.
   std::int64_t lead_since_ms_ = 0;
+  std::set<StreamName> left_out_;     ///< With shards that no consumer can be told of.
   std::vector<std::string> crowded_;  ///< Vhosts with more consumers than there is room for.
   bool view_is_old_ = false;
   std::set<std::pair<std::string, std::string>> refused_;  ///< Vhost and reason of what was told.

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "shardmgr/model/assignment.h"
+#include "coordinator/given_shards.h"
 #include "shardmgr/plan/plan.h"
 
 namespace warren::coordinator {
@@ -16,10 +16,10 @@ struct AssignedConsumer {
   StreamName stream;
   std::string instance;
   std::string kind;
-  std::string node;                              ///< Empty: not found yet.
-  std::shared_ptr<const Assignment> assignment;  ///< Null: none yet.
-  std::int64_t since_ms = 0;                     ///< Unix time of its first hello.
-  std::int64_t last_seen_ms = 0;                 ///< Of its last.
+  std::string node;                               ///< Empty: not found yet.
+  std::shared_ptr<const GivenShards> assignment;  ///< Null: none yet.
+  std::int64_t since_ms = 0;                      ///< Unix time of its first hello.
+  std::int64_t last_seen_ms = 0;                  ///< Of its last.
 };
 
 struct AssignmentView {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "coordinator/given_shards.h"
 #include "shardmgr/model/assignment.h"
 #include "shardmgr/plan/plan.h"
 
@@ -34,13 +35,13 @@ struct BookedConsumer {
   std::vector<std::string> holds;
   std::int64_t since_ms = 0;  ///< When it joined.
   std::int64_t last_seen_ms = 0;
-  std::int64_t silent_since_ms = 0;              ///< As above, but for the time when nobody could be heard.
-  std::shared_ptr<const Assignment> assignment;  ///< Null: none yet.
-  std::int64_t told_ms = 0;                      ///< When it was last sent.
-  bool waits = false;                            ///< For the answer to a hello.
+  std::int64_t silent_since_ms = 0;               ///< As above, but for the time when nobody could be heard.
+  std::shared_ptr<const GivenShards> assignment;  ///< Null: none yet.
+  std::int64_t told_ms = 0;                       ///< When it was last sent.
+  bool waits = false;                             ///< For the answer to a hello.
 
   /// What it is to be told; null: nothing, since it was found nowhere yet, or elsewhere than it is now.
-  const Assignment* told() const {
+  const GivenShards* told() const {
     return assignment && !node.empty() && assignment->node == node ? assignment.get() : nullptr;
   }
 };

@@ -87,11 +87,14 @@ class ControlLink::Impl : public std::enable_shared_from_this<Impl> {
     return connection && connection->is_blocked();
   }
 
-  bool Send(const std::string& inbox, std::string_view body) {
+  bool CanSend() const {
     const auto connection = link_.connection();
-    if (!hears_ || !connection || connection->is_blocked() || connection->unsent_bytes() > kMostUnsentBytes ||
-        Clock::now() < mute_until_)
-      return false;
+    return hears_ && connection && !connection->is_blocked() && connection->unsent_bytes() <= kMostUnsentBytes &&
+           Clock::now() >= mute_until_;
+  }
+
+  bool Send(const std::string& inbox, std::string_view body) {
+    if (!CanSend()) return false;
     has_sent_ = true;
     amqp_basic_properties_t properties{};
     properties._flags = AMQP_BASIC_TYPE_FLAG | AMQP_BASIC_CONTENT_TYPE_FLAG | AMQP_BASIC_DELIVERY_MODE_FLAG;
@@ -311,6 +314,7 @@ ControlLink::~ControlLink() { impl_->Stop(); }
 void ControlLink::SetEndpoints(std::vector<amqp::Endpoint> endpoints) { impl_->SetEndpoints(std::move(endpoints)); }
 bool ControlLink::is_blocked() const { return impl_->is_blocked(); }
 void ControlLink::Retry() { impl_->Retry(); }
+bool ControlLink::CanSend() const { return impl_->CanSend(); }
 bool ControlLink::Send(const std::string& inbox, std::string_view body) { return impl_->Send(inbox, body); }
 
 }  // namespace warren::coordinator

@@ -52,6 +52,8 @@ class ControlLink {
   void Retry();
   /// The broker takes no messages for now (it runs short of memory or disk), from consumers neither.
   bool is_blocked() const;
+  /// False: Send would not send now.
+  bool CanSend() const;
   /// Publishes an assignment. False: not now, since it does not hear, or the broker takes nothing.
   bool Send(const std::string& inbox, std::string_view body);
 

@@ -77,6 +77,11 @@ void ControlRoom::Retry(const std::string& vhost) {
   if (const auto link = links_.find(vhost); link != links_.end()) link->second.control->Retry();
 }
 
+bool ControlRoom::CanSend(const std::string& vhost) const {
+  const auto link = links_.find(vhost);
+  return link != links_.end() && link->second.control->CanSend();
+}
+
 bool ControlRoom::Send(const std::string& vhost, const std::string& inbox, std::string_view body) {
   const auto link = links_.find(vhost);
   return link != links_.end() && link->second.control->Send(inbox, body);

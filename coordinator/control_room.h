@@ -36,6 +36,8 @@ class ControlRoom {
   void SetVhosts(const std::set<std::string>& vhosts, const std::vector<amqp::Endpoint>& running);
   /// Something changed there, perhaps what was missing.
   void Retry(const std::string& vhost);
+  /// False: Send would not send there now, so that there is no need to write a message first.
+  bool CanSend(const std::string& vhost) const;
   bool Send(const std::string& vhost, const std::string& inbox, std::string_view body);
 
   /// Looks whether consumers can speak: not where the broker takes no messages. `alarm`: it runs short somewhere.

@@ -1,4 +1,5 @@
-// Reassign: one computation of the assignments of one stream's consumers. Pure.
+// Reassign: one computation of the assignments of one stream's consumers, and the message that tells one of its own.
+// Pure.
 #pragma once
 
 #include <string>
@@ -22,12 +23,20 @@ struct Numbering {
     sequence = 0;
     if (own_from == 0) own_from = next_term;
   }
-  bool IsOwn(const Assignment& assignment) const { return own_from != 0 && assignment.number.term >= own_from; }
+  bool IsOwn(const GivenShards& assignment) const { return own_from != 0 && assignment.number.term >= own_from; }
 };
 
-/// Gives each consumer of `group` that is found its assignment; those that stay the same keep their number. The
-/// instances with a new one.
-std::vector<std::string> Reassign(const StreamPlan& stream, ConsumerBook::Group& group, Numbering& numbering,
-                                  std::int64_t observed_at_ms, std::int64_t statistics_interval_ms);
+struct Reassignment {
+  std::vector<std::string> changed;  ///< Instances with a new one.
+  bool left_out = false;             ///< Shards are given to nobody: it is more than the consumers can be told of.
+};
+
+/// Gives each consumer of `group` that is found its assignment, none that is more than a message can say; those that
+/// stay the same keep their number.
+Reassignment Reassign(const StreamPlan& stream, ConsumerBook::Group& group, Numbering& numbering,
+                      std::int64_t observed_at_ms, std::int64_t statistics_interval_ms);
+
+/// What the consumer is sent.
+std::string Message(const StreamName& stream, const std::string& instance, const GivenShards& given);
 
 }  // namespace warren::coordinator

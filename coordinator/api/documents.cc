@@ -99,8 +99,8 @@ json ConsumerJson(const AssignedConsumer& consumer) {
           {"instance", consumer.instance},
           {"kind", consumer.kind},
           {"node", consumer.node.empty() ? json(nullptr) : json(consumer.node)},
-          {"shards", told ? json(consumer.assignment->shards) : json::array()},
-          {"local", told ? consumer.assignment->local.size() : 0},
+          {"shards", told ? json(consumer.assignment->shards()) : json::array()},
+          {"local", told ? consumer.assignment->local->size() : 0},
           {"since", TimeJson(consumer.since_ms)},
           {"last_seen", TimeJson(consumer.last_seen_ms)}};
 }

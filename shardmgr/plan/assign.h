@@ -6,11 +6,14 @@
 //   3. A consumer that still has none (its node has no shards, and none was left) shares the shard with the fewest
 //      consumers, so that it is of use.
 //
-// Who had a shard keeps it as long as this stays level: joins and losses move no more than they have to.
+// Who had a shard keeps it as long as this stays level: joins and losses move no more than they have to. No consumer
+// gets more than it can be told of; a shard that is too many for those on its node is one on a node without any.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,14 +26,20 @@ namespace warren {
 struct ServableShard {
   std::string queue;
   std::string node;  ///< Where it is; empty: not known.
+  /// What its name takes of ShareLimits::bytes.
+  std::size_t bytes = 0;
 
   bool operator==(const ServableShard&) const = default;
 };
 
+using QueueNames = std::vector<std::string>;
+
 struct ShardConsumer {
   std::string instance;
-  std::string node;              ///< Of its connection.
-  std::vector<std::string> had;  ///< Queues of its last assignment; where that is not known, those that it holds.
+  std::string node;  ///< Of its connection.
+  QueueNames had;    ///< Queues of its last assignment; where that is not known, those that it holds.
+  /// More of them, before `had`: a list that many consumers may share. Null: none.
+  std::shared_ptr<const QueueNames> had_local = nullptr;
 };
 
 /// What one consumer is to consume.
@@ -41,7 +50,28 @@ struct ShardShare {
   bool operator==(const ShardShare&) const = default;
 };
 
-/// The share of each consumer, in the order of `consumers`, whose instances are unique.
+/// The same, where the consumers of one node have one list of its shards: a thousand of them take no more memory than
+/// one.
+struct SharedShare {
+  std::shared_ptr<const QueueNames> local;  ///< On its node; never null.
+  QueueNames others;
+};
+
+/// What one consumer can be told of. A local shard is named twice.
+struct ShareLimits {
+  std::size_t names = std::numeric_limits<std::size_t>::max();
+  std::size_t bytes = std::numeric_limits<std::size_t>::max();  ///< Sum of ServableShard::bytes.
+};
+
+struct Shares {
+  std::vector<SharedShare> given;  ///< In the order of the consumers.
+  bool left_out = false;           ///< There are shards that no consumer had room for.
+};
+
+/// Of consumers whose instances are unique.
+Shares AssignShared(const std::vector<ServableShard>& shards, const std::vector<ShardConsumer>& consumers,
+                    const ShareLimits& limits = {});
+/// The share of each consumer as a list of its own, in the order of `consumers`.
 std::vector<ShardShare> Assign(const std::vector<ServableShard>& shards, const std::vector<ShardConsumer>& consumers);
 
 /// The shards of a stream that need a consumer: those in service, and those out of it that hold messages. One of which

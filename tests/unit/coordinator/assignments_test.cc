@@ -7,9 +7,8 @@ namespace {
 class Assignments : public ApiTest {
  protected:
   Assignments() {
-    auto told = std::make_shared<Assignment>();
-    told->shards = {"q0", "q1"};
-    told->local = {"q0"};
+    const auto told = std::make_shared<const GivenShards>(
+        GivenShards{"n1@h", {1, 1}, std::make_shared<const std::vector<std::string>>(1, "q0"), {"q1"}});
     auto view = std::make_shared<AssignmentView>();
     view->consumers = {{{"/", "a/b c"}, "w1", "worker", "n1@h", told, 1'000, 2'000},
                        {{"/", "a/b c"}, "w2", "gateway", "", nullptr, 1'500, 1'500},

@@ -173,8 +173,8 @@ class Reassigned : public ::testing::Test {
     book_.Hear("/", "inbox of " + instance, HelloOf(instance, std::move(holds)), 0);
     if (!node.empty()) book_.Locate({"/", "inbox of " + instance}, node);
   }
-  std::vector<std::string> Round() { return Reassign(stream_, book_.groups()[kStream], numbering_, 0, 5'000); }
-  const Assignment* Of(const std::string& instance) { return Find(book_, instance).assignment.get(); }
+  std::vector<std::string> Round() { return Reassign(stream_, book_.groups()[kStream], numbering_, 0, 5'000).changed; }
+  const GivenShards* Of(const std::string& instance) { return Find(book_, instance).assignment.get(); }
 
   StreamPlan stream_;
   ConsumerBook book_;
@@ -184,8 +184,8 @@ class Reassigned : public ::testing::Test {
 TEST_F(Reassigned, TellsWhoseAssignmentChanged) {
   Join("w1", "a@h");
   EXPECT_EQ(Round(), std::vector<std::string>{"w1"});
-  EXPECT_EQ(Of("w1")->shards, (std::vector<std::string>{"a0", "b0", "c0"}));
-  EXPECT_EQ(Of("w1")->local, std::vector<std::string>{"a0"});
+  EXPECT_EQ(Of("w1")->shards(), (std::vector<std::string>{"a0", "b0", "c0"}));
+  EXPECT_EQ(*Of("w1")->local, std::vector<std::string>{"a0"});
   EXPECT_EQ(Of("w1")->number, (AssignmentNumber{7'000, 1}));
   EXPECT_EQ(Of("w1")->node, "a@h");
   EXPECT_TRUE(Round().empty());
@@ -204,7 +204,7 @@ TEST_F(Reassigned, TellsNothingToOneWhoseNewInboxIsNotFoundYet) {
   Join("w2", "b@h");
   Round();
   ASSERT_EQ(Find(book_, "w1").told(), Of("w1"));
-  const auto before = Of("w1")->shards;
+  const auto before = Of("w1")->shards();
   book_.Hear("/", "another inbox", HelloOf("w1"), 0);
   EXPECT_EQ(Find(book_, "w1").told(), nullptr);
   EXPECT_EQ(Round(), std::vector<std::string>{"w2"}) << "others have its shards meanwhile";
@@ -214,23 +214,23 @@ TEST_F(Reassigned, TellsNothingToOneWhoseNewInboxIsNotFoundYet) {
   Round();
   ASSERT_NE(Find(book_, "w1").told(), nullptr);
   EXPECT_EQ(Of("w1")->node, "c@h");
-  EXPECT_EQ(Of("w1")->local, std::vector<std::string>{"c0"});
-  EXPECT_EQ(Of("w1")->shards.size() + Of("w2")->shards.size(), 3u);
-  EXPECT_NE(Of("w1")->shards, before);
+  EXPECT_EQ(*Of("w1")->local, std::vector<std::string>{"c0"});
+  EXPECT_EQ(Of("w1")->shards().size() + Of("w2")->shards().size(), 3u);
+  EXPECT_NE(Of("w1")->shards(), before);
 }
 
 TEST_F(Reassigned, GoesOnFromWhatItSaidItselfWhenNobodyLedBetween) {
   Join("w1", "a@h", {"a0"});
   Join("w2", "b@h", {"b0", "c0"});
   Round();
-  const auto first = Of("w1")->shards, second = Of("w2")->shards;
+  const auto first = Of("w1")->shards(), second = Of("w2")->shards();
   book_.Hear("/", "inbox of w1", HelloOf("w1", {"a0", "c0"}), 0);  // Not done yet as it was told.
   numbering_.term = 0;
   EXPECT_TRUE(Round().empty()) << "it does not lead";
   numbering_.Begin(9'000);
   EXPECT_EQ(Round().size(), 2u);
-  EXPECT_EQ(Of("w1")->shards, first);
-  EXPECT_EQ(Of("w2")->shards, second);
+  EXPECT_EQ(Of("w1")->shards(), first);
+  EXPECT_EQ(Of("w2")->shards(), second);
   EXPECT_EQ(Of("w2")->number.term, 9'000);
   // Now another one led: what consumers hold is what counts.
   book_.Hear("/", "inbox of w2", HelloOf("w2", {"b0"}), 0);
@@ -238,7 +238,7 @@ TEST_F(Reassigned, GoesOnFromWhatItSaidItselfWhenNobodyLedBetween) {
   Round();
   numbering_.Begin(10'000);
   Round();
-  EXPECT_EQ(Of("w1")->shards, (std::vector<std::string>{"a0", "c0"}));
+  EXPECT_EQ(Of("w1")->shards(), (std::vector<std::string>{"a0", "c0"}));
 }
 
 TEST_F(Reassigned, GoesOnFromWhatConsumersHoldWhenAnotherLed) {
@@ -246,11 +246,64 @@ TEST_F(Reassigned, GoesOnFromWhatConsumersHoldWhenAnotherLed) {
   Join("w2", "b@h", {"b0", "c0"});
   numbering_ = {};
   EXPECT_EQ(Round().size(), 2u);
-  EXPECT_EQ(Of("w2")->shards, (std::vector<std::string>{"b0", "c0"}));
+  EXPECT_EQ(Of("w2")->shards(), (std::vector<std::string>{"b0", "c0"}));
   numbering_.Begin(8'000);
   EXPECT_EQ(Round().size(), 2u) << "everybody hears it from the new one";
-  EXPECT_EQ(Of("w2")->shards, (std::vector<std::string>{"b0", "c0"}));
+  EXPECT_EQ(Of("w2")->shards(), (std::vector<std::string>{"b0", "c0"}));
   EXPECT_EQ(Of("w2")->number.term, 8'000);
+}
+
+TEST_F(Reassigned, ConsumersOfANodeShareTheListOfItsShardsWhenEverTheyJoin) {
+  for (const char* instance : {"w5", "w3", "w9", "w1"}) {
+    Join(instance, "a@h");
+    Round();
+  }
+  Join("elsewhere", "b@h");
+  Round();
+  for (const char* instance : {"w5", "w3", "w9"}) EXPECT_EQ(Of(instance)->local, Of("w1")->local) << instance;
+  EXPECT_NE(Of("elsewhere")->local, Of("w1")->local);
+}
+
+/// What a stream of many shards comes to for one consumer, and then for one more that is on another node.
+class ReassignedToFew : public Reassigned {
+ protected:
+  void Fill(std::size_t number, std::size_t name_bytes) {
+    Shard shard = stream_.shards[0];
+    stream_.shards.clear();
+    for (std::size_t i = 0; i < number; ++i) {
+      const std::string digits = std::to_string(i);
+      shard.queue = std::string(name_bytes - digits.size(), '"') + digits;
+      stream_.shards.push_back(shard);
+    }
+  }
+  bool LeavesOut() { return Reassign(stream_, book_.groups()[kStream], numbering_, 0, 5'000).left_out; }
+  std::size_t TellOf(const std::string& instance) {
+    const auto read = ReadAssignment(Message(kStream, instance, *Of(instance)));
+    EXPECT_TRUE(read) << read.error().ToString();
+    return read ? read->shards.size() : 0;
+  }
+};
+
+TEST_F(ReassignedToFew, NobodyIsToldOfMoreShardsThanAreRead) {
+  Fill(kMaxAssignedShards + 5, 20);
+  Join("w1", "a@h");
+  EXPECT_TRUE(LeavesOut());
+  EXPECT_EQ(TellOf("w1"), kMaxAssignedShards);
+  Join("w2", "b@h");
+  EXPECT_FALSE(LeavesOut());
+  EXPECT_EQ(TellOf("w2"), 5u);
+}
+
+TEST_F(ReassignedToFew, NoMessageIsLargerThanWhatIsRead) {
+  Fill(3'000, 255);  // Of quotes, which take two bytes each, and named twice.
+  Join("w1", "a@h");
+  EXPECT_TRUE(LeavesOut());
+  const std::size_t told = TellOf("w1");
+  EXPECT_GT(told, 1'900u);
+  EXPECT_LT(told, 3'000u);
+  Join("w2", "b@h");
+  EXPECT_FALSE(LeavesOut());
+  EXPECT_EQ(TellOf("w1") + TellOf("w2"), 3'000u);
 }
 
 }  // namespace

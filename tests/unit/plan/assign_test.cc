@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "shardmgr/plan/level.h"
 
 namespace warren {
@@ -71,6 +73,55 @@ TEST(Assign, IsTotal) {
   EXPECT_TRUE(Assign(kSix, {}).empty());
   EXPECT_EQ(Assign({}, {{"w", "a", {"gone"}}})[0], ShardShare{});
   EXPECT_EQ(Assign({{"q", ""}}, {{"w", "", {}}})[0], (ShardShare{{"q"}, 0}));
+}
+
+TEST(AssignShared, GivesConsumersOfANodeOneList) {
+  const auto shares = AssignShared(kSix, {{"w1", "a", {}}, {"w2", "b", {}}, {"w3", "a", {}}, {"w4", "x", {}}}).given;
+  EXPECT_EQ(*shares[0].local, (Queues{"a0", "a1"}));
+  EXPECT_EQ(shares[0].local, shares[2].local);
+  EXPECT_EQ(*shares[1].local, (Queues{"b0", "b1"}));
+  EXPECT_TRUE(shares[3].local->empty());
+  EXPECT_EQ(shares[3].others, (Queues{"c0", "c1"}));
+}
+
+TEST(AssignShared, GoesByASharedListAsByAListOfItsOwn) {
+  const auto list = std::make_shared<const Queues>(Queues{"gone", "c0", "c1", "a0"});
+  const std::vector<ShardConsumer> own = {
+      {"w1", "a", {}}, {"w2", "b", {"gone", "c0", "c1", "a0"}}, {"w3", "a", {"b0"}}};
+  const std::vector<ShardConsumer> shared = {{"w1", "a", {}}, {"w2", "b", {}, list}, {"w3", "a", {"b0"}, nullptr}};
+  const auto expected = AssignShared(kSix, own).given, found = AssignShared(kSix, shared).given;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    EXPECT_EQ(*found[i].local, *expected[i].local);
+    EXPECT_EQ(found[i].others, expected[i].others);
+  }
+  EXPECT_NE(std::find(found[1].others.begin(), found[1].others.end(), "c0"), found[1].others.end());
+}
+
+TEST(AssignShared, GivesNobodyMoreThanItCanBeToldOf) {
+  const auto one = AssignShared(kSix, {{"w1", "a", {}}}, {.names = 4});
+  EXPECT_EQ(*one.given[0].local, (Queues{"a0", "a1"}));
+  EXPECT_EQ(one.given[0].others.size(), 2u);
+  EXPECT_TRUE(one.left_out);
+  const auto two = AssignShared(kSix, {{"w1", "a", {}}, {"w2", "x", {}}}, {.names = 4});
+  EXPECT_FALSE(two.left_out);
+  const auto small = AssignShared({{"a0", "a"}, {"a1", "a"}}, {{"w1", "a", {}}, {"w2", "x", {}}}, {.names = 1});
+  EXPECT_EQ(*small.given[0].local, Queues{"a0"});
+  EXPECT_EQ(small.given[1].others, Queues{"a1"}) << "what is too much for those on its node is anybody's";
+  EXPECT_FALSE(small.left_out);
+  EXPECT_FALSE(AssignShared(kSix, {}, {.names = 1}).left_out) << "there is nobody";
+}
+
+TEST(AssignShared, CountsALocalNameTwice) {
+  const std::vector<ServableShard> shards = {{"a0", "a", 10}, {"a1", "a", 10}, {"b0", "b", 10}};
+  const auto given = [&](std::size_t bytes) {
+    const auto shares = AssignShared(shards, {{"w1", "a", {}}}, {.bytes = bytes});
+    EXPECT_EQ(shares.left_out, bytes < 50);
+    return std::pair(shares.given[0].local->size(), shares.given[0].others.size());
+  };
+  EXPECT_EQ(given(50), (std::pair<std::size_t, std::size_t>(2, 1)));
+  EXPECT_EQ(given(49), (std::pair<std::size_t, std::size_t>(2, 0)));
+  EXPECT_EQ(given(39), (std::pair<std::size_t, std::size_t>(1, 1)));
+  EXPECT_EQ(given(5), (std::pair<std::size_t, std::size_t>(0, 0)));
 }
 
 Shard Of(const char* queue, ShardState state, bool bound) {
