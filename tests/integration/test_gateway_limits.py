@@ -4,6 +4,7 @@ would have shown it, memory stays bounded, and nobody suffers from a neighbour."
 import contextlib
 import os
 import resource
+import signal
 import socket
 import subprocess
 import threading
@@ -24,6 +25,7 @@ KIB, MIB = 1 << 10, 1 << 20
 WAIT_S = 30
 HANDSHAKE_S = 3  # Enough to log in where others keep the machine busy.
 NOTICE_S = 5  # So long a client listens for the end of its node.
+BEAT_S, FROZEN_S = 2, 12  # A broker that hears nothing ends a connection after two to three such intervals.
 IDLE = 1_000
 PER_IDLE_CONNECTION = 64 * KIB
 SLOW_BYTES = 48 * MIB
@@ -238,6 +240,30 @@ def test_an_exclusive_consumer_that_is_refused_has_taken_nothing(cluster, gatewa
             reader.channel.basic_get("")
         for shard in shards:
             owner.queue_delete(shard)
+
+
+def test_a_client_that_waits_for_a_shard_is_not_taken_for_dead(cluster, programs):
+    gateway = programs.gateway(cluster, node=0)
+    shard, stream = f"stream: shard.far - {cluster.names[1]} - 0", "far"
+    with connect(cluster.amqp[1]) as broker:
+        broker.channel().exchange_declare("shard.far")
+        broker.channel().queue_declare(shard)
+        broker.channel().queue_bind(shard, "shard.far", "far")
+        wait_stream(gateway.address, stream)
+    pid = int(cluster.ctl(1, "eval", "list_to_integer(os:getpid())."))
+    options = parameters(gateway.address)
+    options.heartbeat = BEAT_S
+    with contextlib.closing(pika.BlockingConnection(options)) as connection:
+        channel = connection.channel()
+        os.kill(pid, signal.SIGSTOP)
+        thaw = threading.Timer(FROZEN_S, os.kill, (pid, signal.SIGCONT))
+        thaw.start()
+        try:
+            assert channel.basic_get(stream) == (None, None, None)
+            assert not thaw.is_alive(), "it was answered before the node could"
+        finally:
+            thaw.join()
+        channel.queue_delete(shard)
 
 
 def test_sigterm_closes_clients_as_a_broker_does_and_ends(cluster, programs):
