@@ -16,6 +16,7 @@ CLUSTER_STATISTICS_MS = 500
 QUICK = ("--statistics-interval", "500ms", "--interval", "500ms")
 EXCHANGE = "shard.orders"
 SOON, TAKE_OVER = 20, 20
+MOST_OF_VHOST = 10_000  # Consumers that a coordinator keeps account of.
 INBOXES = 10  # Of many consumers; the last one speaks for most of them, as a gateway's does.
 
 
@@ -207,6 +208,25 @@ def test_nonsense_disturbs_nobody(cluster, shards, start, member, at_once):
     wait_shares((one, two), [shards[name] for name in cluster.names])
     assert program.running() and program.log().count("is of no use") < 10, program.log_tail()
     assert get(program, "assignments")["notices"] == []
+
+
+def test_whoever_is_too_much_is_told_of_in_a_notice_until_there_is_room(cluster, shards, start):
+    program = start()
+    wait_ready(program, EXCHANGE, every(shards))
+
+    def notices():
+        return get(program, "assignments?limit=1")["notices"]
+    with amqp.connect(cluster.amqp[0]) as connection:
+        channel = connection.channel()
+        inbox = channel.queue_declare("", exclusive=True).method.queue
+        properties = pika.BasicProperties(type="warren.hello", reply_to=inbox)
+        for number in range(MOST_OF_VHOST + 1):
+            hello = {"exchange": EXCHANGE, "instance": f"many-{number:05}", "kind": "gateway", "holds": []}
+            channel.basic_publish("warren.control", "hello", json.dumps(hello), properties)
+        wait_until(lambda: "in vhost '/'" in "".join(notices()), 60, lambda: f"{notices()}\n{program.log_tail()}")
+        assert get(program, "assignments?limit=1")["total"] == MOST_OF_VHOST
+        wait_until(lambda: notices()[0] in get(program, "streams")["notices"], SOON)
+    wait_until(lambda: not notices() and not get(program, "streams")["notices"], 60, lambda: f"{notices()}\n{program.log_tail()}")
 
 
 def test_a_shard_that_nobody_consumes_is_alarmed_and_a_stream_scaled_to_zero_is_not(cluster, shards, start, member,
