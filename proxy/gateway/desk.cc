@@ -146,6 +146,7 @@ class Desk::Impl {
       const auto key = groups_.Lost(id, queue);
       if (stopped_ || !key) return;
       links_.Lost(*key, queue);
+      suspects_.emplace(key->upstream, streams()->NodeOf(key->vhost, queue));
       look_.Soon();
       Wake();
     });
@@ -227,7 +228,27 @@ class Desk::Impl {
     const std::string address = options_.nodes[upstream].ToString();
     metrics_.SetNodeUp(address, up);
     if (up) Log(LogLevel::kInfo, "connected to a node", {{"endpoint", address}});
+    if (!up) suspects_.emplace(upstream, NodeName(upstream));
     look_.Soon();
+    Wake();
+  }
+
+  /// A node that cannot be reached, or of which a shard was lost: before anybody opens another of its shards, and has
+  /// the channel closed for that, they are to be seen again. A loss alone is no more than a reason to ask, as long as
+  /// the node is there: a deleted queue says nothing of others.
+  void Doubt(std::size_t upstream, const std::string& node) {
+    if (node.empty()) return;
+    const bool gone = !Reaches(node);
+    groups_.Doubt(node, gone, [&](std::size_t other) { return gone ? NodeUp(other) : other == upstream; });
+    links_.Doubt(*streams(), node);
+  }
+
+  bool Reaches(const std::string& node) const {
+    const std::lock_guard lock(mutex_);
+    for (std::size_t upstream = 0; upstream < names_.size(); ++upstream) {
+      if (up_[upstream] && names_[upstream] == node) return true;
+    }
+    return false;
   }
 
   void OnSight(Sight sight) {
@@ -295,6 +316,7 @@ class Desk::Impl {
   }
 
   void Turn() {
+    for (const auto& [upstream, node] : std::exchange(suspects_, {})) Doubt(upstream, node);
     const auto answers = groups_.Update(
         Clock::now(), [this](const GroupKey& key, const std::string& queue) { return links_.Ask(key, queue); });
     for (const Groups::Answer& answer : answers) Tell(answer);
@@ -348,6 +370,7 @@ class Desk::Impl {
   asio::steady_timer timer_;  ///< For Groups::next.
   program::FailureLog look_failures_;
   std::map<MemberId, Seat> seats_;
+  std::set<std::pair<std::size_t, std::string>> suspects_;  ///< Nodes, and whose members lost a shard there.
   std::function<void()> on_first_look_;
   bool awake_ = false, stopped_ = false;
   std::promise<void> ended_;

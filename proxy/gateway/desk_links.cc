@@ -158,6 +158,13 @@ void Links::Lost(const GroupKey& key, const std::string& queue) {
   if (talk != line->second.talks.end() && talk->second) talk->second->Hurry();
 }
 
+void Links::Doubt(const StreamMap& streams, const std::string& node) {
+  for (const auto& [place, line] : lines_) {
+    line.link->checks().Doubt(
+        [&, &vhost = place.second](const std::string& queue) { return streams.NodeOf(vhost, queue) == node; });
+  }
+}
+
 void Links::OnStreams(const StreamMap& streams) {
   const auto now = Clock::now();
   for (auto line = lines_.begin(); line != lines_.end();) {

@@ -60,6 +60,24 @@ std::vector<GroupKey> Groups::Gone(const std::string& vhost, const std::string& 
   return keys;
 }
 
+void Groups::Doubt(const std::string& node, bool gone, const std::function<bool(std::size_t upstream)>& asks) {
+  for (auto& [name, stream] : members_) {
+    const SeenStream* seen = streams_ ? streams_->OfExchange(name.first, name.second) : nullptr;
+    if (seen == nullptr) continue;
+    for (auto& [upstream, group] : stream.groups) {
+      if (!asks(upstream)) continue;
+      for (const SeenShard& shard : seen->shards) {
+        if (shard.node != node) continue;
+        for (auto& [id, seat] : group.seats) {
+          if (!gone && seat.named.contains(shard.queue)) group.doubted.insert(shard.queue);
+          if (gone && !seat.exclusive) seat.lost |= seat.named.erase(shard.queue) > 0;
+        }
+      }
+    }
+    dirty_.insert(name);
+  }
+}
+
 void Groups::SetStreams(std::shared_ptr<const StreamMap> streams) {
   before_ = std::exchange(streams_, std::move(streams));
   for (const auto& [name, stream] : members_) dirty_.insert(name);
@@ -188,7 +206,12 @@ void Groups::UpdateSeat(const GroupKey& key, const Group& group, MemberId id, Se
   bool settled = !seat.part.empty() || group.source != Group::Source::kAsking || !known;
   bool asking = false;
   for (const std::string& queue : seat.part) {
-    const Presence presence = seat.named.contains(queue) ? Presence::kThere : ask(key, queue);
+    Presence presence = Presence::kThere;
+    if (!seat.named.contains(queue)) {
+      presence = ask(key, queue);
+    } else if (group.doubted.contains(queue) && ask(key, queue) == Presence::kMissing) {
+      presence = Presence::kMissing;
+    }
     if (presence == Presence::kThere) named.insert(queue);
     const bool needed = seat.exclusive && !seat.answered;
     asking = asking || presence == Presence::kUnknown || (needed && presence == Presence::kMissing);
@@ -225,6 +248,7 @@ std::vector<Groups::Answer> Groups::Update(Time now, const Ask& ask) {
         if (seen == nullptr) seat.part.clear();
         UpdateSeat(key, group, id, seat, seen != nullptr, now, ask, answers);
       }
+      std::erase_if(group.doubted, [&](const auto& queue) { return ask(key, queue) != Presence::kUnknown; });
     }
   }
   return answers;

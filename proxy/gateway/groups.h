@@ -6,7 +6,8 @@
 //   streams, nodes, assignments, checks, members  -->  Groups  -->  Update: what each member is to consume now
 //
 // A shard is named to a member once it was seen to be there from the member's node (Presence); it stays named, whatever
-// becomes of the connection that it was seen over, until the member is to have it no more or has lost it.
+// becomes of the connection that it was seen over, until the member is to have it no more or has lost it, or its node
+// may be gone (Doubt).
 //
 // Pure: time comes in as an argument. One thread at a time.
 #pragma once
@@ -65,6 +66,11 @@ class Groups {
   /// A queue was deleted: it is named to nobody until it is seen to be there again. The groups of its stream.
   std::vector<GroupKey> Gone(const std::string& vhost, const std::string& exchange, const std::string& queue);
 
+  /// Shards of this node may be down. Groups at upstreams for which `asks` is true have to ask for theirs anew; they
+  /// name them to nobody until then (`gone`), or until the answer is no. Exclusive members keep them: nothing that is
+  /// named to those is opened again by itself.
+  void Doubt(const std::string& node, bool gone, const std::function<bool(std::size_t upstream)>& asks);
+
   /// A look. Counts of consumers are compared with those of the look before.
   void SetStreams(std::shared_ptr<const StreamMap> streams);
   void SetNode(std::size_t upstream, const std::string& node);
@@ -101,6 +107,7 @@ class Groups {
     std::map<std::string, bool> assigned;  ///< Queue -> local.
     enum class Source { kAsking, kCoordinator, kOwn } source = Source::kAsking;
     std::set<std::string> borrowed;  ///< Of other nodes, taken without being told.
+    std::set<std::string> doubted;   ///< Named, and to be asked for again.
   };
   struct Stream {
     std::map<std::size_t, Group> groups;  ///< By upstream.

@@ -32,6 +32,11 @@ void ShardChecks::Lost(const std::string& queue) {
   Fail(queue, found->second);
 }
 
+void ShardChecks::Doubt(const std::function<bool(const std::string& queue)>& doubted) {
+  std::erase_if(entries_,
+                [&](const auto& entry) { return entry.second.presence == Presence::kThere && doubted(entry.first); });
+}
+
 void ShardChecks::Keep(const std::function<bool(const std::string& queue)>& keep) {
   std::erase_if(entries_, [&](const auto& entry) { return !entry.second.waiting && !keep(entry.first); });
 }

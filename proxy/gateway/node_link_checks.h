@@ -1,8 +1,8 @@
 // ShardChecks: which queues were seen to be there over one connection, by declaring them passively. The broker closes
 // the channel on which it says no, so each question has a channel of its own; so many are asked at a time.
 //
-// What was seen holds until it is taken back (Lost, Keep) or the connection ends. A queue that was not there may be
-// asked for again after a pause that grows.
+// What was seen holds until it is taken back (Lost, Doubt, Keep) or the connection ends. A queue that was not there may
+// be asked for again after a pause that grows.
 //
 // Threads: everything on the connection's executor.
 #pragma once
@@ -39,6 +39,8 @@ class ShardChecks : public std::enable_shared_from_this<ShardChecks> {
   Presence Of(const std::string& queue);
   /// A consumer on it was ended.
   void Lost(const std::string& queue);
+  /// Those for which `doubted` is true, and that were there, have to be asked for again.
+  void Doubt(const std::function<bool(const std::string& queue)>& doubted);
   /// Forgets what was seen of queues for which `keep` is false.
   void Keep(const std::function<bool(const std::string& queue)>& keep);
 

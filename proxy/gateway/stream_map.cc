@@ -97,6 +97,11 @@ const SeenShard* StreamMap::FindShard(std::string_view vhost, std::string_view q
   return stream == nullptr ? nullptr : stream->Find(queue);
 }
 
+std::string StreamMap::NodeOf(std::string_view vhost, std::string_view queue) const {
+  const SeenShard* shard = FindShard(vhost, queue);
+  return shard == nullptr ? std::string() : shard->node;
+}
+
 bool StreamMap::Concerns(std::string_view vhost, std::string_view queue) const {
   return IsShardName(queue) || names_.contains(NameView(vhost, queue));
 }

@@ -53,6 +53,8 @@ class StreamMap {
 
   /// A shard of any stream; null: none is called so.
   const SeenShard* FindShard(std::string_view vhost, std::string_view queue) const;
+  /// Where it lives; empty: that is not known.
+  std::string NodeOf(std::string_view vhost, std::string_view queue) const;
 
   /// Whether the map may be another once a queue of this name has come, gone or been bound: that of a shard, or one
   /// that has a stream's name.

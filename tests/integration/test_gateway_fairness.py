@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+import types
 
 import pika
 import pytest
@@ -19,6 +20,7 @@ from support import amqp
 from support.management import ManagementApi
 from support.owners import take_all
 from support.processes import HTTP
+from support.relay import Relay
 from support.traffic_publisher import Publisher
 from support.waiting import wait_until
 
@@ -131,6 +133,13 @@ class Stand:
                 since = time.monotonic()
             return time.monotonic() - since > AT_REST_S
         wait_until(level, timeout, lambda: f"level with {len(self.clients)}: {self.unlevel()}; told: {self.told()}")
+
+    def home(self, gateway):
+        """Index of the node that the clients of a gateway are connected to; they are, and to one."""
+        def homes():
+            return [index for index, address in enumerate(self.cluster.amqp)
+                    if gateway.metric("warren_gateway_connections", node=address)]
+        return wait_until(lambda: homes() if len(homes()) == 1 else None, 20, lambda: f"one node: {homes()}")[0]
 
     def set_memory_limit(self, part):
         """On every node. No broker takes messages while one of them is above its own."""
@@ -267,6 +276,52 @@ def test_a_node_that_is_killed_loses_nothing_and_its_shards_drain_when_it_is_bac
     flow.wait_more()
     stand.drained(flow.finish(), 120)
     stand.wait_level(60)
+
+
+def test_a_client_with_a_small_prefetch_is_told_nothing_of_another_node_that_is_killed(stand, programs, tmp_path):
+    # No coordinator, no event and no look says that shards are down: the gateway's own links have to do.
+    stand.coordinator.terminate()
+    user = tmp_path / "password"
+    user.write_text("deaf")
+    user.chmod(0o600)
+    stand.api.put("users/deaf", {"password": "deaf", "tags": "management"})
+    stand.api.put("permissions/%2F/deaf", {"configure": "^$", "write": "^$", "read": "^$"})
+    relay = Relay(stand.cluster.management[0])
+    gateway = programs.gateway(types.SimpleNamespace(amqp=stand.cluster.amqp, management=[relay.url]), "--refresh", "1s",
+                               "--user", "deaf", "--password-file", str(user))
+    nodes = stand.cluster.amqp
+    try:
+        wait_stream(gateway.address, SHORT)
+        with amqp.connect(gateway.address) as connection:
+            reader = Reader(connection.channel(), SHORT, prefetch=1)
+            take_in_turn(reader, publish_all(nodes[0], EXCHANGE, 60, "before"))
+            home = stand.home(gateway)
+            publish_all(nodes[home], EXCHANGE, 60, "during")
+            # While it holds a message no shard is opened: which one would be, just as the node dies, is chance.
+            wait_until(lambda: reader.pump() or reader.held, 60, "a message came")
+            relay.mode = "nothing"
+            stand.cluster.kill(2 if home != 2 else 1)
+            wait_until(lambda: gateway.metric("warren_gateway_node_up") == 2, 20, gateway.log_tail)
+            for turn in range(4):  # From one living shard to the others, and so by those that are down.
+                name = f"after {turn}"
+                take_in_turn(reader, wait_until(lambda name=name: publish_all(nodes[home], EXCHANGE, 60, name), 60))
+            stand.cluster.start_stopped_nodes()
+            take_in_turn(reader, wait_until(lambda: publish_all(nodes[home], EXCHANGE, 60, "back"), 60))
+            assert not reader.cancelled
+    finally:
+        relay.close()
+        stand.cluster.start_stopped_nodes()
+        stand.coordinator.start().wait_ready()
+        stand.api.delete("users/deaf")
+
+
+def take_in_turn(reader, published, timeout=120):
+    """Reads and acks one message after the other, until each of `published` came."""
+    end = time.monotonic() + timeout
+    while not published <= set(reader.ids):
+        assert time.monotonic() < end, f"{len(published - set(reader.ids))} of {len(published)} did not come"
+        reader.pump(0.01)
+        reader.ack_one()
 
 
 def test_without_a_coordinator_every_shard_has_a_consumer_and_each_message_arrives_once(stand, publish):

@@ -55,6 +55,8 @@ TEST(StreamMap, KnowsShardsOfBothStylesInTheOrderOfTheirNames) {
   EXPECT_EQ(stream->Find("stream: x - a@h - 2"), nullptr);
   EXPECT_EQ(map.FindShard("/", "stream: x - a@h - 1"), &stream->shards[1]);
   EXPECT_EQ(map.FindShard("/", "stream: y - a@h - 1"), nullptr);
+  EXPECT_EQ(map.NodeOf("/", "stream: x - a@h - 1"), "a@h");
+  EXPECT_EQ(map.NodeOf("/", "stream: y - a@h - 1"), "");
 }
 
 TEST(StreamMap, LeavesNamesToOrdinaryQueues) {
