@@ -146,7 +146,8 @@ class Desk::Impl {
       const auto key = groups_.Lost(id, queue);
       if (stopped_ || !key) return;
       links_.Lost(*key, queue);
-      suspects_.emplace(key->upstream, streams()->NodeOf(key->vhost, queue));
+      const std::string node = streams()->NodeOf(key->vhost, queue);
+      if (!node.empty()) suspects_.emplace(key->upstream, node);
       look_.Soon();
       Wake();
     });
@@ -235,11 +236,11 @@ class Desk::Impl {
 
   /// A node that cannot be reached, or of which a shard was lost: before anybody opens another of its shards, and has
   /// the channel closed for that, they are to be seen again. A loss alone is no more than a reason to ask, as long as
-  /// the node is there: a deleted queue says nothing of others.
+  /// the node is there: a deleted queue says nothing of others. One whose name is not known may be any.
   void Doubt(std::size_t upstream, const std::string& node) {
-    if (node.empty()) return;
-    const bool gone = !Reaches(node);
-    groups_.Doubt(node, gone, [&](std::size_t other) { return gone ? NodeUp(other) : other == upstream; });
+    const bool gone = !node.empty() && !Reaches(node);
+    const bool all = gone || node.empty();
+    groups_.Doubt(node, gone, [&](std::size_t other) { return all ? NodeUp(other) : other == upstream; });
     links_.Doubt(*streams(), node);
   }
 

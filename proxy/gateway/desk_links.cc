@@ -160,8 +160,9 @@ void Links::Lost(const GroupKey& key, const std::string& queue) {
 
 void Links::Doubt(const StreamMap& streams, const std::string& node) {
   for (const auto& [place, line] : lines_) {
-    line.link->checks().Doubt(
-        [&, &vhost = place.second](const std::string& queue) { return streams.NodeOf(vhost, queue) == node; });
+    line.link->checks().Doubt([&, &vhost = place.second](const std::string& queue) {
+      return node.empty() || streams.NodeOf(vhost, queue) == node;
+    });
   }
 }
 

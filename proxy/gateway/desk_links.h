@@ -56,7 +56,7 @@ class Links {
   Presence Ask(const GroupKey& key, const std::string& queue);
   /// A consumer of this group's on `queue` was ended.
   void Lost(const GroupKey& key, const std::string& queue);
-  /// The shards of this node have to be seen again.
+  /// The shards of this node (empty: of any) have to be seen again.
   void Doubt(const StreamMap& streams, const std::string& node);
   /// A look: shards that are down or gone have to be seen again. Closes connections that were of no use for a while.
   void OnStreams(const StreamMap& streams);

@@ -67,7 +67,7 @@ void Groups::Doubt(const std::string& node, bool gone, const std::function<bool(
     for (auto& [upstream, group] : stream.groups) {
       if (!asks(upstream)) continue;
       for (const SeenShard& shard : seen->shards) {
-        if (shard.node != node) continue;
+        if (!node.empty() && shard.node != node) continue;
         for (auto& [id, seat] : group.seats) {
           if (!gone && seat.named.contains(shard.queue)) group.doubted.insert(shard.queue);
           if (gone && !seat.exclusive) seat.lost |= seat.named.erase(shard.queue) > 0;

@@ -66,9 +66,9 @@ class Groups {
   /// A queue was deleted: it is named to nobody until it is seen to be there again. The groups of its stream.
   std::vector<GroupKey> Gone(const std::string& vhost, const std::string& exchange, const std::string& queue);
 
-  /// Shards of this node may be down. Groups at upstreams for which `asks` is true have to ask for theirs anew; they
-  /// name them to nobody until then (`gone`), or until the answer is no. Exclusive members keep them: nothing that is
-  /// named to those is opened again by itself.
+  /// Shards of this node (empty: of any) may be down. Groups at upstreams for which `asks` is true have to ask for
+  /// theirs anew; they name them to nobody until then (`gone`), or until the answer is no. Exclusive members keep them:
+  /// nothing that is named to those is opened again by itself.
   void Doubt(const std::string& node, bool gone, const std::function<bool(std::size_t upstream)>& asks);
 
   /// A look. Counts of consumers are compared with those of the look before.

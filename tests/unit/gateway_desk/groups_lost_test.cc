@@ -88,6 +88,11 @@ TEST_F(GroupsTest, KeepDoubtedShardsUnlessTheyTurnOutToBeMissing) {
   EXPECT_EQ(Update(), 1u);
   EXPECT_EQ(Of(one), (Names{kA0, kC0}));
   EXPECT_EQ(Of(elsewhere), (Names{kC0, kC1}));
+
+  groups_.Doubt("", false, [](std::size_t) { return true; });
+  EXPECT_EQ(Update(), 2u) << "of any node";
+  EXPECT_EQ(Of(one), Names{kC0});
+  EXPECT_EQ(Of(elsewhere), Names{});
 }
 
 TEST_F(GroupsTest, KeepWhatWasNamedWhileNothingIsKnownOfANode) {
