@@ -39,7 +39,8 @@ struct AssignmentHooks {
 
 class AssignmentClient : public std::enable_shared_from_this<AssignmentClient> {
  public:
-  /// Says hello at once, and again and again. `inbox` is the queue, of this connection, in which assignments arrive.
+  /// Says hello at once, and again and again. `inbox` is the queue in which assignments arrive: of
+  /// this connection, or of one beside it to the same node.
   static std::shared_ptr<AssignmentClient> Start(boost::asio::any_io_executor executor,
                                                  std::shared_ptr<amqp::Connection> connection, std::string inbox,
                                                  Consumer consumer, AssignmentHooks hooks);
