@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from proxy_load import EXCHANGE, Ledger, Load, expected
-from support.http_client import Connection, request, wait_serving
+from support.http_client import Connection, request
 from support.management import ManagementApi
 from support.ports import free_port
 from support.processes import nodes
