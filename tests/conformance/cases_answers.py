@@ -1,7 +1,7 @@
 """Answers on their way back, limits and timeouts (RFC 9110 section 15, RFC 9112 sections 6, 7 and 9.5)."""
 
 from backend import SILENCE
-from case import CLOSED, KEPT, SMUGGLED, Await, Case, Dribble, Seen, Wait, chunked, ok, post, refused, request
+from case import CLOSED, KEPT, Await, Case, Dribble, Seen, Wait, chunked, ok, post, refused, request
 
 
 def answer(name, section, raw, send=request(), *, want=(200,), after=KEPT, seen=(Seen(),), **options):

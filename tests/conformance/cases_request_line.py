@@ -1,6 +1,6 @@
 """Request lines, versions, targets and hosts (RFC 9112 sections 2 and 3, RFC 9110 section 7.2)."""
 
-from case import CLOSED, KEPT, SMUGGLED, Case, Seen, ok, refused, request
+from case import CLOSED, SMUGGLED, Case, Seen, ok, refused, request
 
 LONG = b"/" + b"a" * 7_900
 

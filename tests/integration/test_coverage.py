@@ -7,7 +7,7 @@ import pika
 import pytest
 
 from support import amqp
-from support.members import Member, say
+from support.members import Member
 from support.status import conditions, get, shard_names, stream, wait_condition, wait_ready
 from support.waiting import always, wait_until
 
