@@ -116,7 +116,8 @@ def test_answers_what_a_killed_worker_had_in_hand(cluster, service):
     worker = service.workers[cluster.names.index(victim)]
     worker.kill()
     gets = [path for path in held if held[path] == victim and "/GET/" in path]
-    wait_until(lambda: all(ledger.runs[path] == 2 for path in gets), 20, "another worker took the GETs")
+    wait_until(lambda: all(ledger.runs[path] == 2 for path in gets), 20,
+               lambda: f"another worker took the GETs: {ledger.runs}")
     ledger.release.set()
     results = {asker.path: asker.result() for asker in askers}
     worker.start()
